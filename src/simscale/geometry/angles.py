@@ -6,12 +6,12 @@ from jaxtyping import Float
 Array = np.ndarray
 
 
-def wrap(angle: Float[Array, "*b"]) -> Float[Array, "*b"]:
+def wrap(angle: Float[Array, "*b"] | float) -> Float[Array, "*b"]:
     """The same angle in [-pi, pi)."""
-    return (angle + np.pi) % (2 * np.pi) - np.pi
+    return np.asarray((angle + np.pi) % (2 * np.pi) - np.pi)
 
 
-def direction(yaw: Float[Array, "*b"]) -> Float[Array, "*b 2"]:
+def direction(yaw: Float[Array, "*b"] | float) -> Float[Array, "*b 2"]:
     """Unit vectors that point along `yaw`."""
     return np.stack([np.cos(yaw), np.sin(yaw)], axis=-1)
 

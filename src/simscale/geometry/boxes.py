@@ -1,5 +1,7 @@
 """Oriented boxes seen from above: corners and overlap. Touching counts as overlap, as in the reference scorer."""
 
+from typing import no_type_check
+
 import numpy as np
 from jaxtyping import Float
 from numba import njit
@@ -24,6 +26,7 @@ def corners_of(
 
 
 @njit(cache=True)
+@no_type_check
 def boxes_overlap(
     ax: float, ay: float, ayaw: float, al: float, aw: float, bx: float, by: float, byaw: float, bl: float, bw: float
 ) -> bool:

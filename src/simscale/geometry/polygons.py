@@ -4,6 +4,8 @@ A ragged set of polygons is one flat `xy [p 2]` and `start [m+1]`; ring `i` is `
 first vertex is not repeated). An element without a polygon has an empty ring, which contains nothing.
 """
 
+from typing import no_type_check
+
 import numpy as np
 import shapely
 from jaxtyping import Bool, Float, Int
@@ -20,6 +22,7 @@ def ragged(rings: list[Float[Array, "_ 2"]]) -> tuple[Float[Array, "p 2"], Int[A
 
 
 @njit(cache=True)
+@no_type_check
 def inside_ring(x: float, y: float, xy: Array, begin: int, end: int) -> bool:
     """Whether a point lies inside one ring by the even-odd rule; a point on an edge may fall on either side."""
     inside = False
@@ -34,6 +37,7 @@ def inside_ring(x: float, y: float, xy: Array, begin: int, end: int) -> bool:
 
 
 @njit(cache=True)
+@no_type_check
 def _contains(xy, start, points):
     held = np.zeros((len(points), len(start) - 1), dtype=np.bool_)
     for m in range(len(start) - 1):

@@ -1,5 +1,7 @@
 """Polylines by arc length: length, interpolation, projection, resampling."""
 
+from typing import no_type_check
+
 import numpy as np
 from jaxtyping import Float
 from numba import njit
@@ -54,6 +56,7 @@ def yaw_at_station(xy: Float[Array, "n 2"], station: Float[Array, "*s"]) -> Floa
 
 
 @njit(cache=True)
+@no_type_check
 def _project(xy, station, points):
     n = len(points)
     out = np.empty((n, 2))

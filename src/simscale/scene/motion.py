@@ -28,17 +28,17 @@ def car_state_of_poses(xy: Float[Array, "t 2"], yaw: Float[Array, " t"], *, dt: 
     window = min(SMOOTHING_WINDOW, steps if steps % 2 else steps - 1)
     turned = np.unwrap(yaw)
     if window < 3:
-        velocity = np.zeros((steps, 2)) if steps < 2 else np.gradient(xy, dt, axis=0)
+        velocity = np.zeros((steps, 2)) if steps < 2 else np.asarray(np.gradient(xy, dt, axis=0))
         acceleration, yaw_rate, yaw_accel = np.zeros((steps, 2)), np.zeros(steps), np.zeros(steps)
     else:
-        velocity = savgol_filter(xy, window, 2, deriv=1, delta=dt, axis=0)
-        acceleration = savgol_filter(xy, window, 2, deriv=2, delta=dt, axis=0)
-        yaw_rate = savgol_filter(turned, window, 2, deriv=1, delta=dt)
-        yaw_accel = savgol_filter(turned, window, 2, deriv=2, delta=dt)
+        velocity = np.asarray(savgol_filter(xy, window, 2, deriv=1, delta=dt, axis=0))
+        acceleration = np.asarray(savgol_filter(xy, window, 2, deriv=2, delta=dt, axis=0))
+        yaw_rate = np.asarray(savgol_filter(turned, window, 2, deriv=1, delta=dt))
+        yaw_accel = np.asarray(savgol_filter(turned, window, 2, deriv=2, delta=dt))
     forward = direction(yaw)
     left = direction(yaw + np.pi / 2)
 
-    def in_ego(vector: Array) -> Array:
+    def in_ego(vector: np.ndarray) -> np.ndarray:
         return np.stack([(vector * forward).sum(-1), (vector * left).sum(-1)], axis=-1)
 
     return CarState(

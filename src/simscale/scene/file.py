@@ -1,0 +1,261 @@
+"""One file a scene: an uncompressed-header, compressed-array NumPy archive that describes itself.
+
+`<id>.scene.npz` is a zip of `.npy` arrays, one a field, named by its place in the noun (`tracks.xy`), and of
+`scene.json`: format, version, every text and number, and the list of arrays with shape and type. Nothing in it is
+executed. The reader takes exactly what it knows: another version, a field too many or too few, a wrong shape, a
+number that is not finite is refused in one sentence. The same scene always gives the same bytes.
+"""
+
+import dataclasses
+import io
+import json
+import os
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from simscale.scene.car import CarState, EgoVehicle
+from simscale.scene.check import arrays_of, check
+from simscale.scene.errors import BadInput
+from simscale.scene.road import Lights, RoadMap
+from simscale.scene.scene import Scene
+from simscale.scene.sensors import Cameras, Ground, Recordings
+from simscale.scene.tracks import Tracks
+
+Array = np.ndarray
+
+FORMAT, VERSION = "simscale-scene", 1
+SUFFIX = ".scene.npz"
+HEADER = "scene.json"
+MAX_HEADER_BYTES = 64 << 20
+"""No header of a real log is near this; a larger one is an attack or an accident."""
+MAX_ARRAY_BYTES = 2 << 30
+_ZIP_TIME = (1980, 1, 1, 0, 0, 0)
+
+_NOUNS = {
+    "vehicle": EgoVehicle,
+    "ego": CarState,
+    "tracks": Tracks,
+    "road": RoadMap,
+    "lights": Lights,
+    "cameras": Cameras,
+    "images": Recordings,
+    "sweeps": Recordings,
+    "ground": Ground,
+}
+_INT, _BOOL, _FLOAT = np.dtype(np.int64), np.dtype(np.bool_), np.dtype(np.float64)
+_SHAPES: dict[str, tuple[np.dtype, str]] = {
+    "origin": (_FLOAT, "3"),
+    "timestamp_us": (_INT, "t"),
+    "ego_z": (_FLOAT, "t"),
+    "route": (_INT, "r"),
+    "ego.xy": (_FLOAT, "t 2"),
+    "ego.yaw": (_FLOAT, "t"),
+    "ego.velocity": (_FLOAT, "t 2"),
+    "ego.acceleration": (_FLOAT, "t 2"),
+    "ego.steer": (_FLOAT, "t"),
+    "ego.steer_rate": (_FLOAT, "t"),
+    "ego.yaw_rate": (_FLOAT, "t"),
+    "ego.yaw_accel": (_FLOAT, "t"),
+    "tracks.xy": (_FLOAT, "a t 2"),
+    "tracks.z": (_FLOAT, "a t"),
+    "tracks.yaw": (_FLOAT, "a t"),
+    "tracks.velocity": (_FLOAT, "a t 2"),
+    "tracks.size": (_FLOAT, "a 3"),
+    "tracks.kind": (_INT, "a"),
+    "tracks.valid": (_BOOL, "a t"),
+    "road.kind": (_INT, "m"),
+    "road.xy": (_FLOAT, "p 2"),
+    "road.start": (_INT, "m1"),
+    "road.centre_xy": (_FLOAT, "q 2"),
+    "road.centre_start": (_INT, "m1"),
+    "road.speed_limit": (_FLOAT, "m"),
+    "road.has_speed_limit": (_BOOL, "m"),
+    "road.next_lane": (_INT, "e 2"),
+    "road.group": (_INT, "m"),
+    "lights.element": (_INT, "l"),
+    "lights.state": (_INT, "l t"),
+    "cameras.intrinsics": (_FLOAT, "c 3 3"),
+    "cameras.distortion": (_FLOAT, "c 5"),
+    "cameras.ego_from_camera": (_FLOAT, "c 4 4"),
+    "cameras.size_px": (_INT, "c 2"),
+    "images.timestamp_us": (_INT, "i"),
+    "images.world_from_sensor": (_FLOAT, "i 4 4"),
+    "sweeps.timestamp_us": (_INT, "s"),
+    "sweeps.world_from_sensor": (_FLOAT, "s 4 4"),
+    "ground.z": (_FLOAT, "gh gw"),
+    "ground.valid": (_BOOL, "gh gw"),
+    "ground.origin_xy": (_FLOAT, "2"),
+}
+"""Type and shape of every array; a letter is one length throughout the file."""
+
+
+def write_scene(scene: Scene, folder: Path) -> Path:
+    """Writes `<id>.scene.npz` into an existing folder, whole or not at all.
+
+    Returns:
+        The file's path.
+
+    Raises:
+        BadInput: The scene breaks a rule that the reader would refuse it for.
+        OSError: The file cannot be written.
+    """
+    path = folder / f"{scene.id}{SUFFIX}"
+    arrays, plain = _taken_apart(scene)
+    check(scene, path)
+    header = {"format": FORMAT, "version": VERSION, "plain": plain, "arrays": _listing(arrays)}
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("wb") as file:
+            _write_zip(file, header, arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return path
+
+
+def read_scene(path: Path) -> Scene:
+    """Reads a scene file.
+
+    Raises:
+        BadInput: The file is missing, damaged, of another version, or holds what a scene may not hold.
+    """
+    header, arrays = _read_zip(path)
+    if header.get("format") != FORMAT:
+        raise BadInput(path, "format", repr(header.get("format")), repr(FORMAT))
+    if header.get("version") != VERSION:
+        raise BadInput(path, "version", repr(header.get("version")), f"{VERSION} (update simscale to read newer files)")
+    _check_arrays(path, arrays)
+    scene = _put_together(path, header.get("plain"), arrays)
+    check(scene, path)
+    return scene
+
+
+def scene_files(folder: Path) -> list[Path]:
+    """Scene files in a folder (or the one file that is given), sorted by name.
+
+    Raises:
+        BadInput: There is no such folder, or no scene in it.
+    """
+    if folder.is_file():
+        return [folder]
+    if not folder.is_dir():
+        raise BadInput(
+            folder, "path", "missing", f"a folder of *{SUFFIX} files, as simscale ingest or town writes them"
+        )
+    found = sorted(folder.glob(f"*{SUFFIX}"))
+    if not found:
+        raise BadInput(folder, "content", "no scene", f"at least one *{SUFFIX} file")
+    return found
+
+
+def _taken_apart(scene: Scene) -> tuple[dict[str, Array], dict[str, Any]]:
+    """Arrays by dotted name in the types of the file, and everything else."""
+    plain: dict[str, Any] = {}
+    for field in dataclasses.fields(Scene):
+        value = getattr(scene, field.name)
+        if field.name in _NOUNS and value is not None:
+            inner = {part.name: getattr(value, part.name) for part in dataclasses.fields(value)}
+            plain[field.name] = {name: part for name, part in inner.items() if not isinstance(part, np.ndarray)}
+        elif not isinstance(value, np.ndarray):
+            plain[field.name] = value
+    typed = {name: np.ascontiguousarray(value, dtype=_SHAPES[name][0]) for name, value in arrays_of(scene).items()}
+    return typed, plain
+
+
+def _put_together(path: Path, plain: Any, arrays: dict[str, Array]) -> Scene:
+    values: dict[str, Any] = {}
+    if not isinstance(plain, dict):
+        raise BadInput(path, HEADER, "no table of plain values", "the fields of a scene")
+    for field in dataclasses.fields(Scene):
+        noun = _NOUNS.get(field.name)
+        given = plain.get(field.name)
+        if noun is None:
+            values[field.name] = arrays.get(field.name, given)
+        elif field.name == "ground" and given is None:
+            values["ground"] = None
+        elif not isinstance(given, dict):
+            raise BadInput(path, f"{HEADER}: {field.name}", type(given).__name__, "a table")
+        else:
+            parts = {name.split(".")[1]: array for name, array in arrays.items() if name.startswith(f"{field.name}.")}
+            parts |= {name: tuple(part) if isinstance(part, list) else part for name, part in given.items()}
+            _check_names(path, field.name, set(parts), {inner.name for inner in dataclasses.fields(noun)})
+            values[field.name] = noun(**parts)
+    _check_names(path, "scene", set(plain) | {name for name in arrays if "." not in name}, set(values))
+    values["missing"] = tuple(values["missing"] or ())
+    for name in ("id", "source", "location", "sensor_root"):
+        if not isinstance(values[name], str):
+            raise BadInput(path, f"{HEADER}: {name}", type(values[name]).__name__, "text")
+    return Scene(**values)
+
+
+def _check_names(path: Path, where: str, found: set[str], expected: set[str]) -> None:
+    if found != expected:
+        extra, lacking = sorted(found - expected), sorted(expected - found)
+        raise BadInput(path, where, f"with unknown fields {extra} and without {lacking}", "exactly the known fields")
+
+
+def _check_arrays(path: Path, arrays: dict[str, Array]) -> None:
+    lengths: dict[str, int] = {}
+    for name, array in arrays.items():
+        if name not in _SHAPES:
+            raise BadInput(path, name, "an unknown array", f"one of {', '.join(_SHAPES)}")
+        dtype, shape = _SHAPES[name]
+        axes = shape.split()
+        wanted = [
+            int(axis) if axis.isdigit() else lengths.setdefault(axis, size)
+            for axis, size in zip(axes, array.shape, strict=False)
+        ]
+        if array.dtype != dtype or list(array.shape) != wanted or array.ndim != len(axes):
+            raise BadInput(path, name, f"{array.dtype} {array.shape}", f"{dtype} [{shape}] with {lengths}")
+    if "m" in lengths and lengths.get("m1") != lengths["m"] + 1:
+        raise BadInput(path, "road.start", f"{lengths.get('m1')} offsets", f"{lengths['m'] + 1}")
+
+
+def _listing(arrays: dict[str, Array]) -> dict[str, Any]:
+    return {name: {"dtype": str(array.dtype), "shape": list(array.shape)} for name, array in sorted(arrays.items())}
+
+
+def _write_zip(file: Any, header: dict[str, Any], arrays: dict[str, Array]) -> None:
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=4) as archive:
+        text = json.dumps(header, indent=1, sort_keys=True, allow_nan=False)
+        archive.writestr(zipfile.ZipInfo(HEADER, _ZIP_TIME), text, zipfile.ZIP_DEFLATED)
+        for name, array in sorted(arrays.items()):
+            buffer = io.BytesIO()
+            np.lib.format.write_array(buffer, array, version=(1, 0), allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy", _ZIP_TIME), buffer.getvalue(), zipfile.ZIP_DEFLATED)
+
+
+def _read_zip(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:
+    if not path.is_file():
+        raise BadInput(path, "file", "missing", "a scene file")
+    if path.stat().st_size == 0:
+        raise BadInput(path, "file", "empty", "a scene file")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            sizes = {info.filename: info.file_size for info in archive.infolist()}
+            if HEADER not in sizes or sizes[HEADER] > MAX_HEADER_BYTES:
+                raise BadInput(path, HEADER, sizes.get(HEADER, "missing"), f"at most {MAX_HEADER_BYTES} bytes")
+            header = json.loads(archive.read(HEADER))
+            if not isinstance(header, dict):
+                raise BadInput(path, HEADER, type(header).__name__, "a table")
+            if header.get("version") != VERSION or header.get("format") != FORMAT:
+                return header, {}  # a newer file may hold anything: the caller says so
+            listed = header.get("arrays")
+            held = {name.removesuffix(".npy"): name for name in sizes if name != HEADER}
+            if not isinstance(listed, dict) or set(listed) != set(held):
+                raise BadInput(path, HEADER, "a list of arrays that the file does not hold", "its own arrays")
+            if sum(sizes.values()) > MAX_ARRAY_BYTES:
+                raise BadInput(path, "size", f"{sum(sizes.values())} bytes", f"at most {MAX_ARRAY_BYTES}")
+            return header, {
+                name: np.load(io.BytesIO(archive.read(member)), allow_pickle=False) for name, member in held.items()
+            }
+    except BadInput:
+        raise
+    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, OSError, LookupError, RuntimeError) as error:
+        raise BadInput(path, "file", f"damaged ({error})", "a whole scene file") from None
