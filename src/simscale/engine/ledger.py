@@ -1,0 +1,102 @@
+"""The ledger: which units are done, with the files that each left. A row is written after its files are in place.
+
+A crash between the two leaves files without a row. They are overwritten when the unit runs again, or collected.
+"""
+
+import fcntl
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from simscale.dataset.files import WrittenFile
+from simscale.engine.units import Finished, Json
+from simscale.scene import BadInput
+
+SCHEMA = """
+create table if not exists run (key text primary key, value text not null);
+create table if not exists done (unit text primary key, files text not null, summary text not null);
+"""
+
+
+class Ledger:
+    """An open ledger; one process at a time holds it."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection):
+        self.path, self._connection = path, connection
+
+    def done(self) -> dict[str, Finished]:
+        """Every committed unit, by key."""
+        rows = self._connection.execute("select unit, files, summary from done order by unit")
+        return {unit: Finished(files=_files(files), summary=json.loads(summary)) for unit, files, summary in rows}
+
+    def commit(self, unit: str, finished: Finished) -> None:
+        """Records that a unit's files are in place."""
+        files = [vars(file) | {"path": ""} for file in finished.files]
+        row = (unit, json.dumps(files), json.dumps(finished.summary))
+        with self._connection:
+            self._connection.execute("insert or ignore into done values (?, ?, ?)", row)
+
+    def agree(self, configuration: Json) -> None:
+        """Writes down what the run was asked for, or checks that it was asked for the same.
+
+        Raises:
+            BadInput: The folder holds a run of another configuration.
+        """
+        asked = json.loads(json.dumps(configuration))
+        with self._connection:
+            row = self._connection.execute("select value from run where key = 'configuration'").fetchone()
+            if row is None:
+                self._connection.execute("insert into run values ('configuration', ?)", (json.dumps(asked),))
+                return
+        found = json.loads(row[0])
+        if found != asked:
+            names = sorted(key for key in {*found, *asked} if found.get(key) != asked.get(key))
+            what = ", ".join(f"{name}={found.get(name)!r}" for name in names)
+            raise BadInput(self.path.parent, "run", f"begun with {what}", "the same settings, or another --out")
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Ledger]:
+    """Opens a ledger, made when absent.
+
+    Raises:
+        BadInput: It is not a ledger, or another process holds it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_suffix(".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BadInput(path.parent, "folder", "in use by another run", "one run at a time") from None
+        connection = sqlite3.connect(path)
+        try:
+            yield Ledger(path, _prepared(connection, path))
+        finally:
+            connection.close()
+
+
+def _prepared(connection: sqlite3.Connection, path: Path) -> sqlite3.Connection:
+    try:
+        connection.execute("pragma journal_mode = wal")
+        connection.execute("pragma synchronous = full")
+        connection.execute("pragma trusted_schema = off")
+        connection.executescript(SCHEMA)
+    except sqlite3.DatabaseError as error:
+        if "malformed" in str(error) or "not a database" in str(error):
+            raise BadInput(path, "file", f"unreadable ({error})", "a ledger") from error
+        raise OSError(f"{path}: {error}") from error
+    return connection
+
+
+def _files(text: str) -> tuple[WrittenFile, ...]:
+    return tuple(WrittenFile(**{**file, "path": Path(file["path"])}) for file in json.loads(text))
+
+
+def orphans(out: Path, folders: Sequence[str], *, units: Sequence[str], done: dict[str, Finished]) -> list[Path]:
+    """Files of these units that no row of the ledger names: what a crash left behind."""
+    known = {file.name for finished in done.values() for file in finished.files}
+    keys = tuple(units)
+    found = [path for folder in folders if (out / folder).is_dir() for path in sorted((out / folder).iterdir())]
+    return [p for p in found if p.name.startswith(keys) and f"{p.parent.name}/{p.name}" not in known]
