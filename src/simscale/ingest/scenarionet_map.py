@@ -1,0 +1,170 @@
+"""The map of a ScenarioNet file: lanes, connectors, intersections, and the drivable area from a mask beside it.
+
+nuScenes' files name no successors, no neighbours and no intersections, and give connectors a centre line without a
+polygon. Topology comes from end points and neighbours from centre lines that run side by side; a lane without a
+polygon is a connector and gets a strip around its centre line. Half of the lanes near the ego are such, so where the
+drivable area was drawn as a mask (`drivable_crops/` beside the folder of the file), the mask says where a car may be.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import shapely
+from jaxtyping import Float
+from scipy.spatial import cKDTree
+
+from simscale.geometry.angles import wrap
+from simscale.geometry.polylines import resample, without_repeats, yaw_along
+from simscale.ingest.lanes import (
+    MapElement,
+    drivable_elements,
+    intersection_elements,
+    linked_by_ends,
+    merged,
+    road_map_of,
+)
+from simscale.ingest.mask import Mask, area_of, read_mask
+from simscale.scene import BadInput, RoadKind, RoadMap
+
+Array = np.ndarray
+
+MASK_FOLDER = "drivable_crops"
+MASK_LEVELS = 4
+"""How many folders above the file are searched for the masks (ours)."""
+CONNECTOR_HALF_WIDTH = 1.75
+"""Half of the strip around a connector's centre line, m: half a usual lane (ours)."""
+REACH = 120.0
+"""Without a mask, the map is kept this far around the driven path, m (ours); with one, as far as the mask."""
+SIDE_MIN, SIDE_MAX = 2.0, 4.5
+"""Distance between the centre lines of neighbouring lanes, m (ours)."""
+SIDE_TURN = np.radians(15)
+"""Largest angle between neighbours (ours)."""
+SIDE_STEP = 2.0
+"""Spacing of the points that are compared, m (ours)."""
+SIDE_SHARE = 0.5
+"""Share of the shorter lane's points that must lie beside the other lane (ours)."""
+SIMPLE = 0.02
+"""How far a centre line may be moved to thin it before its strip is made, m (ours)."""
+
+_LANES = {"LANE_SURFACE_STREET", "LANE_SURFACE_UNSTRUCTURE", "LANE_FREEWAY", "LANE_UNKNOWN"}
+_AREAS = {"CROSSWALK": RoadKind.CROSSING, "BOUNDARY_SIDEWALK": RoadKind.WALKWAY}
+_IGNORED_PREFIXES = ("ROAD_LINE_", "ROAD_EDGE_", "BOUNDARY_", "UNKNOWN")
+_IGNORED = {"STOP_SIGN", "SPEED_BUMP", "DRIVEWAY", "GUARDRAIL"}
+
+
+def road_of(
+    features: dict[str, Any], log: Path, *, name: str, origin: Float[Array, "2"], ego_xy: Float[Array, "t 2"]
+) -> tuple[RoadMap, list[str]]:
+    """The map in the scene's frame, and what it lacks.
+
+    Args:
+        features: `map_features` of the file.
+        log: The file, for messages and to find the masks.
+        name: The scenario's name, under which its mask is listed.
+        origin: Place of the scene's frame in the source's map, m.
+        ego_xy: The driven path in the scene's frame, m.
+
+    Raises:
+        BadInput: An unknown kind of feature, a centre line that is none, a damaged mask.
+    """
+    elements = [_element(str(key), feature, log, origin) for key, feature in features.items()]
+    mask = _mask_of(log, name)
+    reach = _extent(mask, origin) if mask is not None else shapely.LineString(ego_xy).buffer(REACH)
+    kept = [element for element in elements if element is not None and _touches(element, reach)]
+    kept = _with_neighbours(linked_by_ends(kept))
+    missing = [] if any(element.kind == RoadKind.CROSSING for element in kept) else ["crossings"]
+    if mask is not None:
+        drivable = shapely.transform(area_of(mask), lambda xy: xy - origin)
+    else:
+        drivable = merged(element.ring for element in kept if element.kind in (RoadKind.LANE, RoadKind.CONNECTOR))
+        missing.append("drivable area (made of the lanes)")
+    whole = [*kept, *intersection_elements(kept, drivable=drivable), *drivable_elements(drivable)]
+    return road_map_of(whole), missing
+
+
+def _element(key: str, feature: Any, log: Path, origin: Float[Array, "2"]) -> MapElement | None:
+    """A feature of the file as an element; None for lines and other things that no stage uses."""
+    kind = feature.get("type") if isinstance(feature, dict) else None
+    if not isinstance(kind, str):
+        raise BadInput(log, f"map_features.{key}.type", type(kind).__name__, "a string")
+    if kind in _AREAS:
+        return MapElement(id=key, kind=_AREAS[kind], ring=_points(feature, "polygon", log, key)[:, :2] - origin)
+    if kind in _IGNORED or kind.startswith(_IGNORED_PREFIXES):
+        return None
+    if kind not in _LANES and kind != "LANE_BIKE_LANE":
+        raise BadInput(log, f"map_features.{key}.type", repr(kind), "a lane, a line, a crossing or a walkway")
+    line = without_repeats(_points(feature, "polyline", log, key)[:, :2] - origin, closer_than=1e-3)
+    if len(line) < 2:
+        raise BadInput(log, f"map_features.{key}.polyline", f"{len(line)} different points", "at least 2")
+    if "polygon" in feature:
+        ring = _open(_points(feature, "polygon", log, key)[:, :2] - origin)
+        kind_of = RoadKind.LANE if kind in _LANES else RoadKind.BICYCLE_LANE
+        return MapElement(id=key, kind=kind_of, ring=ring, centre_line=line)
+    return MapElement(id=key, kind=RoadKind.CONNECTOR, ring=_strip(line), centre_line=line, in_intersection=True)
+
+
+def _points(feature: dict[str, Any], field: str, log: Path, key: str) -> Float[Array, "n d"]:
+    """Points of a line or ring; the file has them as an array or as a list of rows."""
+    try:
+        points = np.asarray(feature.get(field), dtype=np.float64)
+    except (TypeError, ValueError):
+        points = np.zeros(0)
+    if points.ndim != 2 or points.shape[1] not in (2, 3) or not np.isfinite(points).all():
+        raise BadInput(log, f"map_features.{key}.{field}", f"of shape {points.shape}", "finite points [n, 2 or 3]")
+    return points
+
+
+def _open(ring: Float[Array, "n 2"]) -> Float[Array, "m 2"]:
+    return ring[:-1] if len(ring) > 1 and np.array_equal(ring[0], ring[-1]) else ring
+
+
+def _strip(line: Float[Array, "n 2"]) -> Float[Array, "m 2"]:
+    """Ring of the strip around a centre line."""
+    thin = shapely.simplify(shapely.LineString(line), SIMPLE)
+    strip = shapely.buffer(thin, CONNECTOR_HALF_WIDTH, cap_style="flat", join_style="mitre")
+    largest = max(shapely.get_parts(strip), key=lambda part: part.area)
+    return np.asarray(largest.exterior.coords)[:-1, :2]
+
+
+def _mask_of(log: Path, name: str) -> Mask | None:
+    for folder in list(log.resolve().parents)[:MASK_LEVELS]:
+        if (folder / MASK_FOLDER / "index.json").is_file():
+            return read_mask(folder / MASK_FOLDER, name)
+    return None
+
+
+def _extent(mask: Mask, origin: Float[Array, "2"]) -> shapely.Geometry:
+    return shapely.transform(mask.extent, lambda xy: xy - origin)
+
+
+def _touches(element: MapElement, reach: shapely.Geometry) -> bool:
+    points = element.centre_line if len(element.centre_line) >= 2 else element.ring
+    return bool(shapely.intersects(shapely.LineString(points), reach)) if len(points) >= 2 else False
+
+
+def _with_neighbours(elements: list[MapElement]) -> list[MapElement]:
+    """The elements with `beside` found from centre lines that run along each other at a lane's width."""
+    lanes = [i for i, e in enumerate(elements) if e.kind == RoadKind.LANE]
+    if len(lanes) < 2:
+        return elements
+    lines = [resample(elements[i].centre_line, spacing=SIDE_STEP) for i in lanes]
+    owner = np.repeat(np.arange(len(lines)), [len(line) for line in lines])
+    xy, yaw = np.concatenate(lines), np.concatenate([yaw_along(line) for line in lines])
+    a, b = cKDTree(xy).query_pairs(SIDE_MAX + SIDE_STEP, output_type="ndarray").T
+    a, b = np.concatenate([a, b]), np.concatenate([b, a])
+    offset = xy[b] - xy[a]
+    along = offset[:, 0] * np.cos(yaw[a]) + offset[:, 1] * np.sin(yaw[a])
+    across = np.abs(offset[:, 1] * np.cos(yaw[a]) - offset[:, 0] * np.sin(yaw[a]))
+    is_beside = (owner[a] != owner[b]) & (np.abs(along) <= SIDE_STEP / 2) & (np.abs(wrap(yaw[b] - yaw[a])) < SIDE_TURN)
+    is_beside &= (across >= SIDE_MIN) & (across <= SIDE_MAX)
+    pairs = np.unique(np.stack([a[is_beside], owner[b[is_beside]]]), axis=1)  # (point, lane beside it), each once
+    shared = np.zeros((len(lines), len(lines)), dtype=int)
+    np.add.at(shared, (owner[pairs[0]], pairs[1]), 1)
+    points = np.bincount(owner)
+    enough = shared >= SIDE_SHARE * np.minimum(points[:, None], points[None, :])
+    found = list(elements)
+    for place, i in enumerate(lanes):
+        found[i] = replace(elements[i], beside=tuple(elements[lanes[j]].id for j in np.flatnonzero(enough[place])))
+    return found
