@@ -1,4 +1,4 @@
-"""Golden vectors of the official scorer as our own nouns: the scenes below `golden/scoring/scenes` of the shared folder.
+"""Golden vectors of the official scorer as our own nouns: scenes below `golden/scoring/scenes` of the shared folder.
 
 Everything that is a noun here lies in a local frame whose origin is the whole metre nearest to the ego (the raw
 arrays keep map coordinates of millions of metres; `GoldenScene.local` takes them over). Subtracting a whole metre is

@@ -1,0 +1,5 @@
+"""How a car can move."""
+
+from simscale.dynamics.simulate import coast, reference_of, simulate
+
+__all__ = ["coast", "reference_of", "simulate"]

@@ -1,0 +1,107 @@
+"""From a plan to what the car really does: resample to 10 Hz, track, move, for any batch of plans at once.
+
+Everything is computed in a frame that is shifted to the first rear axle (map coordinates of millions of metres would
+cost digits); only the result is shifted back.
+"""
+
+import numpy as np
+from jaxtyping import Float
+from numba import njit
+
+from simscale.dynamics.bicycle import bicycle_step
+from simscale.dynamics.profiles import fit_curvature, fit_speed, speed_fit
+from simscale.dynamics.tracker import command
+from simscale.geometry.angles import direction, wrap
+from simscale.geometry.se2 import rotate
+from simscale.scene import DT, CarState, EgoVehicle, Plan
+
+Array = np.ndarray
+
+
+def simulate(
+    plan: Plan, start: CarState, *, vehicle: EgoVehicle, steps: int = 40, start_time_us: int | None = None
+) -> CarState:
+    """Lets the car follow plans from a state (`PDMSimulator` of NAVSIM: resampling, LQR tracker, bicycle).
+
+    Args:
+        plan: Plans [k t] in the ego frame of `start`.
+        start: One state for all plans, or one a plan [k]; its steering and acceleration are where the lags start.
+        vehicle: Whose wheel base.
+        steps: Steps of 0.1 s to simulate, at most the plan's own horizon; `coast` goes on from there.
+        start_time_us: Time of the start, for agreement with the reference to the last digit (see `reference_of`).
+
+    Returns:
+        States [k steps+1], the first of which is `start`.
+    """
+    pose = reference_of(plan, start, start_time_us=start_time_us)
+    plans, horizon = pose.shape[0], pose.shape[1] - 1
+    assert 0 < steps <= horizon, f"{steps} steps of a plan of {horizon}"
+    first = np.broadcast_to(start.packed(), (plans, 11)).copy()
+    origin = first[:, :2].copy()
+    first[:, :2] = 0.0
+    states = np.empty((plans, steps + 1, 11))
+    _follow(np.ascontiguousarray(pose), first, speed_fit(horizon, DT), vehicle.wheel_base, DT, states)
+    states[..., :2] += origin[:, None]
+    return CarState.unpacked(states)
+
+
+def reference_of(plan: Plan, start: CarState, *, start_time_us: int | None = None) -> Float[Array, "k n 3"]:
+    """Poses every 0.1 s that the tracker follows: x and y relative to the first rear axle, and world yaw.
+
+    Positions and headings are interpolated linearly between the start and the plan's poses. The reference keeps
+    time in whole microseconds and cuts each time off instead of rounding it, which moves poses by up to 1e-5 m:
+    where `start_time_us` is given, so do we.
+    """
+    plans, poses = plan.yaw.shape
+    base_yaw = np.broadcast_to(start.yaw, (plans,))[:, None]
+    turn = np.broadcast_to(base_yaw, plan.yaw.shape)
+    ahead = rotate(plan.xy, turn)
+    x = np.concatenate([np.zeros((plans, 1)), ahead[..., 0]], axis=1)
+    y = np.concatenate([np.zeros((plans, 1)), ahead[..., 1]], axis=1)
+    yaw = np.unwrap(np.concatenate([base_yaw, wrap(plan.yaw + base_yaw)], axis=1), axis=1)
+    due, wanted = _times(poses, plan.dt, start_time_us)
+    left = np.clip(np.searchsorted(due, wanted, side="right") - 1, 0, poses - 1)
+    share = (wanted - due[left]) / (due[left + 1] - due[left])
+
+    def between(values: Array) -> Array:
+        return values[:, left] + share * (values[:, left + 1] - values[:, left])
+
+    return np.stack([between(x), between(y), wrap(between(yaw))], axis=-1)
+
+
+def _times(poses: int, dt: float, start_time_us: int | None) -> tuple[Float[Array, " n"], Float[Array, " m"]]:
+    """When the start and the poses are due, and the instants of the grid; s, or whole us after the start."""
+    steps = round(poses * dt / DT)
+    if start_time_us is None:
+        return np.arange(poses + 1) * dt, np.minimum(np.arange(steps + 1) * DT, poses * dt)
+    start = start_time_us * 1e-6
+    due = [start_time_us] + [int(1e6 * (start + (i + 1) * dt)) for i in range(poses)]
+    grid = np.arange(0.0, steps * DT + DT, DT)[: steps + 1]
+    wanted = np.clip([int((start + offset) * 1e6) for offset in grid], due[0], due[-1])
+    return np.array(due, dtype=np.float64) - start_time_us, wanted - np.float64(start_time_us)
+
+
+def coast(states: CarState, steps: int) -> CarState:
+    """Goes on straight at the last speed for `steps` of 0.1 s (ours: the reference never looks past the plan)."""
+    last = states[..., -1]
+    speed = last.velocity[..., :1]
+    time = np.arange(1, steps + 1) * DT
+    packed = np.zeros((*last.yaw.shape, steps, 11))
+    moved = direction(last.yaw)[..., None, :] * (speed * time)[..., None]
+    packed[..., :2] = last.xy[..., None, :] + moved
+    packed[..., 2] = last.yaw[..., None]
+    packed[..., 3] = speed
+    return CarState.unpacked(np.concatenate([states.packed(), packed], axis=-2))
+
+
+@njit(cache=True)
+def _follow(pose, first, fit, wheel_base, dt, states):
+    plans, horizon = pose.shape[0], pose.shape[1] - 1
+    speed, curvature = np.empty(horizon), np.empty(horizon)
+    for k in range(plans):
+        fit_speed(pose[k], fit, speed)
+        fit_curvature(pose[k], speed, dt, curvature)
+        states[k, 0] = first[k]
+        for i in range(states.shape[1] - 1):
+            accel, steer_rate = command(states[k, i], pose[k], speed, curvature, i, wheel_base, dt)
+            bicycle_step(states[k, i], accel, steer_rate, wheel_base, dt, states[k, i + 1])

@@ -1,0 +1,97 @@
+"""No at-fault collision (NC): contact with others, and whose fault it is.
+
+A contact is the ego's fault when it hits something that stands, hits with its front edge, or is hit from the side
+while it straddles lanes or is off the road. A contact that is not its fault makes that track count no more.
+"""
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from numba import njit
+
+from simscale.scoring.boxes import EgoBoxes, TrackBoxes, meets, segment_meets_box
+from simscale.scoring.rules import ScoringRules
+
+Array = np.ndarray
+
+
+def no_at_fault_collision(
+    ego: EgoBoxes, others: TrackBoxes, exposed: Bool[Array, "k t"], rules: ScoringRules
+) -> tuple[Float[Array, " k"], Int[Array, " k"]]:
+    """Score, and the first sample of an at-fault collision (-1 for none).
+
+    `exposed` says where the ego straddles lanes or is off the road (`_calculate_no_at_fault_collision` of NAVSIM).
+    """
+    return _collisions(
+        ego, others, exposed, rules.stopped_speed, np.cos(rules.behind_angle), rules.static_collision_score
+    )
+
+
+@njit(cache=True)
+def cos_bearing(ego, k, t, x, y):
+    """Cosine of the angle between the ego's heading and the line from its rear axle to a point; nan on the axle."""
+    dx, dy = x - ego.rear[k, t, 0], y - ego.rear[k, t, 1]
+    distance = np.hypot(dx, dy)
+    if distance == 0.0:
+        return np.nan  # every comparison is false then, as in the reference
+    return (dx * ego.axis[k, t, 0] + dy * ego.axis[k, t, 1]) / distance
+
+
+@njit(cache=True)
+def _front_edge_meets(ego, k, t, others, r, a):
+    """Whether the segment from front left to front right shares a point with a track's box."""
+    ax, ay = ego.axis[k, t, 0], ego.axis[k, t, 1]
+    bx, by = others.axis[r, a, t, 0], others.axis[r, a, t, 1]
+    dx = ego.centre[k, t, 0] + ego.half_length * ax - others.centre[r, a, t, 0]
+    dy = ego.centre[k, t, 1] + ego.half_length * ay - others.centre[r, a, t, 1]
+    wx, wy = -ego.half_width * ay, ego.half_width * ax
+    return segment_meets_box(
+        (dx + wx) * bx + (dy + wy) * by,
+        (dy + wy) * bx - (dx + wx) * by,
+        (dx - wx) * bx + (dy - wy) * by,
+        (dy - wy) * bx - (dx - wx) * by,
+        others.half[r, a, 0],
+        others.half[r, a, 1],
+    )
+
+
+@njit(cache=True)
+def _collisions(ego, others, exposed, stopped_speed, cos_behind, static_score):
+    rollouts, samples = ego.speed.shape
+    agents = others.valid.shape[1]
+    score, first = np.ones(rollouts), np.full(rollouts, -1, np.int64)
+    for k in range(rollouts):
+        r = k if others.valid.shape[0] > 1 else 0
+        ignored = np.zeros(agents, dtype=np.bool_)
+        for t in range(samples):
+            for a in range(agents):
+                if ignored[a] or not others.valid[r, a, t]:
+                    continue
+                x, y = others.centre[r, a, t, 0], others.centre[r, a, t, 1]
+                if not meets(
+                    x - ego.centre[k, t, 0],
+                    y - ego.centre[k, t, 1],
+                    ego.axis[k, t, 0],
+                    ego.axis[k, t, 1],
+                    ego.half_length,
+                    ego.half_width,
+                    others.axis[r, a, t, 0],
+                    others.axis[r, a, t, 1],
+                    others.half[r, a, 0],
+                    others.half[r, a, 1],
+                ):
+                    continue
+                if ego.speed[k, t] <= stopped_speed:
+                    at_fault = False
+                elif others.stopped[r, a, t]:
+                    at_fault = True
+                elif cos_bearing(ego, k, t, x, y) < cos_behind:
+                    at_fault = False
+                else:
+                    at_fault = exposed[k, t] or _front_edge_meets(ego, k, t, others, r, a)
+                if at_fault:
+                    score[k] = min(score[k], 0.0 if others.agent[r, a] else static_score)
+                    if first[k] < 0:
+                        first[k] = t
+                else:
+                    ignored[a] = True
+    return score, first

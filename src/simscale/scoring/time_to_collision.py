@@ -1,0 +1,73 @@
+"""Time to collision (TTC): does the ego, going on straight at its speed, hit someone within 0.9 s?
+
+The ego's box is moved along its heading and compared with where the others really are at that time. A hit counts
+when the other is ahead, or beside it while the ego straddles lanes, is off the road or in a junction.
+"""
+
+import numpy as np
+from jaxtyping import Bool, Int
+from numba import njit
+
+from simscale.scene import DT
+from simscale.scoring.boxes import EgoBoxes, TrackBoxes, meets
+from simscale.scoring.collision import cos_bearing
+from simscale.scoring.rules import ScoringRules
+
+Array = np.ndarray
+
+
+def first_ttc_hit(
+    ego: EgoBoxes, others: TrackBoxes, exposed: Bool[Array, "k t"], rules: ScoringRules, *, first: int, last: int
+) -> Int[Array, " k"]:
+    """First sample of `first` to `last - 1` that fails (-1 for none) (`_calculate_ttc` of NAVSIM).
+
+    `exposed` says where hits from the side count. A sample is tested where the tracks reach its farthest offset:
+    with 41 samples of tracks up to 31, as in the reference; with 50 up to 40.
+    """
+    offsets = np.array(rules.ttc_offsets)
+    last = min(last, ego.speed.shape[1], others.valid.shape[2] - int(offsets.max()))
+    angles = np.cos(rules.ahead_angle), np.cos(rules.behind_angle)
+    return _ttc(ego, others, exposed, offsets, offsets * DT, rules.ttc_stopped_speed, *angles, first, last)
+
+
+@njit(cache=True)
+def _ttc(ego, others, exposed, offsets, ahead_s, stopped_speed, cos_ahead, cos_behind, first, last):
+    rollouts, agents = ego.speed.shape[0], others.valid.shape[1]
+    hit = np.full(rollouts, -1, np.int64)
+    for k in range(rollouts):
+        r = k if others.valid.shape[0] > 1 else 0
+        ignored = np.zeros(agents, dtype=np.bool_)
+        for t in range(first, last):
+            speed = ego.speed[k, t]
+            if speed < stopped_speed or hit[k] >= 0:
+                continue
+            for f in range(len(offsets)):
+                step = speed * ahead_s[f]
+                cx = ego.centre[k, t, 0] + step * ego.axis[k, t, 0]
+                cy = ego.centre[k, t, 1] + step * ego.axis[k, t, 1]
+                then = t + offsets[f]
+                for a in range(agents):
+                    if ignored[a] or not others.valid[r, a, then]:
+                        continue
+                    x, y = others.centre[r, a, then, 0], others.centre[r, a, then, 1]
+                    if not meets(
+                        x - cx,
+                        y - cy,
+                        ego.axis[k, t, 0],
+                        ego.axis[k, t, 1],
+                        ego.half_length,
+                        ego.half_width,
+                        others.axis[r, a, then, 0],
+                        others.axis[r, a, then, 1],
+                        others.half[r, a, 0],
+                        others.half[r, a, 1],
+                    ):
+                        continue
+                    bearing = cos_bearing(ego, k, t, x, y)
+                    if bearing > cos_ahead or (exposed[k, t] and not bearing < cos_behind):
+                        hit[k] = t
+                        break
+                    ignored[a] = True
+                if hit[k] >= 0:
+                    break
+    return hit
