@@ -91,18 +91,20 @@ def extended_comfort(
 ) -> tuple[Bool[Array, " k"], Float[Array, "k 4"]]:
     """Whether a simulated drive [k t] agrees with the one planned `shift` samples earlier [k t].
 
+    Only the samples that both have are looked at, and they are cut out before they are smoothed.
+
     Returns:
         The verdict, and the root mean squares of the differences of acceleration, jerk, yaw rate, yaw acceleration
         (`calculate_two_frame_extended_comfort`; yaw acceleration is fitted with order 2 here, not 3).
     """
-    current = comfort_signals(now, vehicle=vehicle, yaw_accel_order=2)
-    earlier = comfort_signals(before, vehicle=vehicle, yaw_accel_order=2)
+    current = comfort_signals(now[:, :-shift], vehicle=vehicle, yaw_accel_order=2)
+    earlier = comfort_signals(before[:, shift:], vehicle=vehicle, yaw_accel_order=2)
     pairs = [
         (current.accel, earlier.accel),
         (current.jerk, earlier.jerk),
         (current.yaw_rate, earlier.yaw_rate),
         (current.yaw_accel, earlier.yaw_accel),
     ]
-    rms = np.stack([np.sqrt(((c[:, :-shift] - e[:, shift:]) ** 2).mean(axis=1)) for c, e in pairs], axis=1)
+    rms = np.stack([np.sqrt(((c - e) ** 2).mean(axis=1)) for c, e in pairs], axis=1)
     limits = np.array([rules.max_rms_accel, rules.max_rms_jerk, rules.max_rms_yaw_rate, rules.max_rms_yaw_accel])
     return (rms <= limits).all(axis=1), rms
