@@ -14,7 +14,7 @@ import shapely
 from jaxtyping import Float, Int
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from simscale.geometry.polygons import ragged, rings_without_holes
 from simscale.geometry.polylines import at_station, stations_of
@@ -134,7 +134,7 @@ def linked_by_ends(elements: Sequence[MapElement]) -> list[MapElement]:
     first = np.array([elements[i].centre_line[1] - elements[i].centre_line[0] for i in lanes])
     last = np.array([elements[i].centre_line[-1] - elements[i].centre_line[-2] for i in lanes])
     linked = list(elements)
-    for a, near in enumerate(cKDTree(starts).query_ball_point(ends, END_TOLERANCE)):
+    for a, near in enumerate(KDTree(starts).query_ball_point(ends, END_TOLERANCE)):
         names = [elements[lanes[b]].id for b in sorted(near) if b != a and _turn_between(last[a], first[b]) < END_TURN]
         linked[lanes[a]] = replace(elements[lanes[a]], next=tuple(names))
     return linked
