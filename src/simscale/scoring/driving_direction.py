@@ -2,6 +2,7 @@
 
 import numpy as np
 from jaxtyping import Float, Int
+from numpy.lib.stride_tricks import sliding_window_view
 
 from simscale.scoring.areas import EgoAreas
 from simscale.scoring.boxes import EgoBoxes
@@ -21,8 +22,8 @@ def driving_direction(
     step = np.diff(ego.centre, axis=1)
     moved[:, 1:] = np.hypot(step[..., 0], step[..., 1])
     moved[~areas.oncoming | areas.in_intersection] = 0.0
-    samples = moved.shape[1]
-    within = np.stack([moved[:, max(0, t - rules.oncoming_window) : t + 1].sum(axis=1) for t in range(samples)], axis=1)
+    before = np.pad(moved, ((0, 0), (rules.oncoming_window, 0)))
+    within = sliding_window_view(before, rules.oncoming_window + 1, axis=1).sum(axis=-1)
     worst = within.max(axis=1)
     score = np.where(worst < rules.oncoming_minor, 1.0, np.where(worst < rules.oncoming_major, 0.5, 0.0))
     wrong = within >= rules.oncoming_minor

@@ -2,6 +2,7 @@
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
+from numba import njit
 
 from simscale.scoring.rules import ScoringRules
 
@@ -16,11 +17,21 @@ def first_lane_loss(
     Samples in a junction are skipped: they neither count nor start the count anew
     (`_calculate_lane_keeping` of NAVSIM).
     """
-    rollouts, samples = deviation.shape
-    count, first = np.zeros(rollouts, dtype=np.int64), np.full(rollouts, -1)
-    for t in range(samples):
-        judged = ~in_intersection[:, t]
-        away = np.abs(deviation[:, t]) > rules.lane_keeping_deviation
-        count = np.where(judged, np.where(away, count + 1, 0), count)
-        first[(first < 0) & (count >= rules.lane_keeping_samples)] = t
+    away = np.abs(deviation) > rules.lane_keeping_deviation
+    return _first_long_run(away, in_intersection, rules.lane_keeping_samples)
+
+
+@njit(cache=True)
+def _first_long_run(away, skipped, enough):
+    rollouts, samples = away.shape
+    first = np.full(rollouts, -1, np.int64)
+    for k in range(rollouts):
+        count = 0
+        for t in range(samples):
+            if skipped[k, t]:
+                continue
+            count = count + 1 if away[k, t] else 0
+            if count >= enough:
+                first[k] = t
+                break
     return first
