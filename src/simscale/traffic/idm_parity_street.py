@@ -1,0 +1,144 @@
+"""One drive of NAVSIM's reactive vehicles beside one ego: who leads whom, and how each goes on (scoring.md 5.4).
+
+The reference's `propagate_agents`: within a step the vehicles go one after the other, and who comes later sees where
+the earlier ones already are.
+"""
+
+import math
+
+import numpy as np
+import shapely
+from jaxtyping import Bool, Float
+
+from simscale.scene import DT, CarState, EgoVehicle
+from simscale.traffic.footprints import box_polygon, corridor_of, footprint_of, simplified
+from simscale.traffic.idm_parity_build import Drivers
+from simscale.traffic.rules import TrafficRules
+
+Array = np.ndarray
+
+
+class Street:
+    """The vehicles of one rollout while it runs. Row `n` of the arrays is the ego, rows before it the drivers."""
+
+    def __init__(self, drivers: Drivers, ego: CarState, *, vehicle: EgoVehicle, rules: TrafficRules):
+        """Puts the drivers where they are snapped.
+
+        Args:
+            drivers: Who drives.
+            ego: The rollout [t] that the drivers see.
+            vehicle: The ego car.
+            rules: Constants.
+        """
+        count = len(drivers)
+        self.drivers, self.rules, self.ego = drivers, rules, ego
+        self.ego_box, self.ego_speed = _ego_boxes(ego, vehicle), ego.speed
+        self.station = drivers.station.copy()
+        self.speed = np.append(drivers.speed, 0.0)
+        self.present = np.ones(count, dtype=bool)
+        self.xy, self.yaw = np.zeros((count + 1, 2)), np.zeros(count + 1)
+        self.box, self.corridor = np.empty(count, dtype=object), np.empty(count, dtype=object)
+        self.seen = np.array([*map(simplified, drivers.snapped_box), None], dtype=object)
+        for i in range(count):
+            self._place(i)
+
+    def resume(self, station: Float[Array, " n"], speed: Float[Array, " n"], present: Bool[Array, " n"]) -> None:
+        """Takes over a state from a later sample, at which others already see footprints."""
+        self.station, self.present = station.copy(), present.copy()
+        self.speed[:-1] = speed
+        for i in range(len(self.drivers)):
+            self._place(i)
+            self.seen[i] = self._footprint(i) if present[i] else None
+
+    def step(self, t: int) -> None:
+        """Drives all on to sample `t`. QUIRK: they see the ego where it was at sample `t - 1`."""
+        self._see_ego(t - 1)
+        self._drop_far()
+        for i in np.flatnonzero(self.present).tolist():
+            gap, lead_speed = self._lead(i)
+            self._advance(i, _acceleration(self.speed[i], self.drivers.target_speed[i], gap, lead_speed, self.rules))
+
+    def unobstructed(self, boxes: list[shapely.Polygon]) -> Bool[Array, " p"]:
+        """Which of these standing boxes touch no driver and none of those before them that are shown themselves."""
+        shown: list[shapely.Geometry] = list(self.box[self.present])
+        free = np.zeros(len(boxes), dtype=bool)
+        for p, box in enumerate(boxes):
+            free[p] = not shapely.intersects(box, shown).any()
+            if free[p]:
+                shown.append(box)
+        return free
+
+    def _see_ego(self, t: int) -> None:
+        self.seen[-1] = self.ego_box[t]
+        self.xy[-1], self.yaw[-1], self.speed[-1] = self.ego.xy[t], self.ego.yaw[t], self.ego_speed[t]
+
+    def _drop_far(self) -> None:
+        """Takes out for good whoever is too far from the ego (`_filter_agents_out_of_range`)."""
+        away = np.linalg.norm(self.xy[:-1] - self.xy[-1], axis=-1)
+        self.present &= away <= self.rules.radius
+        self.seen[:-1][~self.present] = None
+
+    def _lead(self, i: int) -> tuple[float, float]:
+        """Gap to the nearest of all that the corridor of driver `i` touches, and its speed along `i`'s heading.
+
+        QUIRK: the gap is measured from the driver's own footprint, which is already a headway long. QUIRK (Q6): with
+        nobody there, the end of the lane is a standing car, half a length of the driver's own nearer.
+        """
+        touched = shapely.intersects(self.corridor[i], self.seen)
+        touched[i] = False
+        others = np.flatnonzero(touched)
+        if len(others) == 0:
+            return float(self.drivers.path[i].end - self.station[i] - self.drivers.length[i] / 2), 0.0
+        distance = shapely.distance(self.seen[i], self.seen[others])
+        nearest = int(np.argmin(distance))
+        if np.count_nonzero(distance == distance[nearest]) > 1:
+            others, nearest = self._first_of_equals(i)
+        lead = others[nearest]
+        return float(distance.min()), float(self.speed[lead]) * math.cos(self.yaw[lead] - self.yaw[i])
+
+    def _first_of_equals(self, i: int) -> tuple[Array, int]:
+        """Touched polygons, and which of the equally near ones leads: the first that the reference's trees yield.
+
+        QUIRK: footprints that overlap are all at distance 0. Which one counts depends on the order in which a tree of
+        all polygons yields the touched ones, and on how a second tree of these is searched.
+        """
+        touched = shapely.STRtree(self.seen).query(self.corridor[i], predicate="intersects")
+        others = touched[touched != i]
+        return others, int(shapely.STRtree(self.seen[others]).nearest(self.seen[i]))
+
+    def _advance(self, i: int, acceleration: float) -> None:
+        """One Euler step: the station by the old speed, then the speed, which never gets negative."""
+        moving = self.speed[i] > 0
+        self.station[i] += DT * self.speed[i]
+        self.speed[i] = max(self.speed[i] + DT * acceleration, 0.0)
+        if moving:
+            self._place(i)
+        self.seen[i] = self._footprint(i)
+
+    def _place(self, i: int) -> None:
+        """Pose, box and corridor at the present station. Past its path's end a vehicle stays at the end."""
+        path, length, width = self.drivers.path[i], float(self.drivers.length[i]), float(self.drivers.width[i])
+        station = self.station[i]
+        self.xy[i], self.yaw[i] = path.xy_at(station), path.yaw_at(station)
+        self.box[i] = box_polygon(self.xy[i], self.yaw[i], length=length, width=width)
+        self.corridor[i] = corridor_of(path, float(station), width=width)
+
+    def _footprint(self, i: int) -> shapely.Geometry:
+        path, length, width = self.drivers.path[i], float(self.drivers.length[i]), float(self.drivers.width[i])
+        ahead = float(self.speed[i]) * self.rules.headway
+        return footprint_of(path, float(self.station[i]), length=length, width=width, ahead=ahead, box=self.box[i])
+
+
+def _ego_boxes(ego: CarState, vehicle: EgoVehicle) -> list[shapely.Geometry]:
+    """The ego's box at each sample as traffic sees it. QUIRK (Q7): its centre is put onto the rear axle."""
+    poses = zip(ego.xy, ego.yaw.tolist(), strict=True)
+    return [simplified(box_polygon(xy, yaw, length=vehicle.length, width=vehicle.width)) for xy, yaw in poses]
+
+
+def _acceleration(speed: float, target_speed: float, gap: float, lead_speed: float, rules: TrafficRules) -> float:
+    """The intelligent driver model (`IDMPolicy.idm_model`), m/s^2, within the limits of the driver."""
+    approach = speed * (speed - lead_speed) / (2 * math.sqrt(rules.accel * rules.decel))
+    wanted = rules.min_gap + rules.headway * speed + approach
+    kept = max(gap, rules.min_gap)
+    acceleration = rules.accel * (1 - (speed / target_speed) ** rules.exponent - (wanted / kept) ** 2)
+    return min(max(acceleration, -rules.decel), rules.accel)
