@@ -12,6 +12,7 @@ import numpy as np
 import shapely
 from jaxtyping import Bool, Int
 from PIL import Image, UnidentifiedImageError
+from scipy.ndimage import binary_closing
 
 from simscale.scene import BadInput
 
@@ -19,6 +20,12 @@ Array = np.ndarray
 
 TOLERANCE = 0.1
 """How far an outline may move when it is simplified, m: one pixel (ours)."""
+CRACK = 3
+"""Black lines narrower than this many pixels, left between neighbouring polygons by drawing them, are closed (ours)."""
+MIN_HOLE = 2.0
+"""Smallest hole that is kept, m^2: a kerb around a tree, not a speck (ours)."""
+MIN_ISLAND = 2.0
+"""Smallest white piece that is kept, m^2 (ours)."""
 MAX_PIXELS = 100_000_000
 """Largest picture: one kilometre at 0.1 m (ours)."""
 
@@ -77,15 +84,22 @@ def _pixels(path: Path, size: tuple[int, int]) -> Bool[Array, "h w"]:
 
 
 def area_of(mask: Mask) -> shapely.Geometry:
-    """The white part as polygons in the source's map, outlines within `TOLERANCE`."""
+    """The white part as polygons in the source's map, without specks, outlines within `TOLERANCE`."""
     padded = np.pad(mask.drivable, 1)
+    padded |= np.pad(binary_closing(mask.drivable, np.ones((CRACK, CRACK), dtype=bool)), 1)
     lines = np.concatenate([_edges(padded), _edges(padded.T)[..., ::-1]])  # (column, row) of both ends
     faces = shapely.get_parts(shapely.polygonize(list(shapely.linestrings(lines.astype(np.float64)))))
     inside = shapely.get_coordinates(shapely.point_on_surface(faces)).astype(int)
     white = faces[padded[inside[:, 1] + 1, inside[:, 0] + 1]] if len(faces) else faces
     to_map = np.array([mask.resolution, -mask.resolution])
     placed = shapely.transform(white, lambda pixels: pixels * to_map + [mask.x_min, mask.y_max])
-    return shapely.union_all(shapely.make_valid(shapely.simplify(placed, TOLERANCE)))
+    large = [_without_small_holes(face) for face in placed if face.area >= MIN_ISLAND]
+    return shapely.union_all(shapely.make_valid(shapely.simplify(large, TOLERANCE)))
+
+
+def _without_small_holes(face: shapely.Polygon) -> shapely.Polygon:
+    holes = [hole for hole in face.interiors if shapely.Polygon(hole).area >= MIN_HOLE]
+    return shapely.Polygon(face.exterior, holes)
 
 
 def _edges(padded: Bool[Array, "h w"]) -> Int[Array, "n 2 2"]:

@@ -12,11 +12,13 @@ from typing import Any
 
 import numpy as np
 import shapely
-from jaxtyping import Float
+from jaxtyping import Float, Int
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from simscale.geometry.angles import wrap
-from simscale.geometry.polylines import resample, without_repeats, yaw_along
+from simscale.geometry.polylines import resample, stations_of, without_repeats, yaw_along
 from simscale.ingest.lanes import (
     MapElement,
     drivable_elements,
@@ -33,8 +35,9 @@ Array = np.ndarray
 MASK_FOLDER = "drivable_crops"
 MASK_LEVELS = 4
 """How many folders above the file are searched for the masks (ours)."""
-CONNECTOR_HALF_WIDTH = 1.75
-"""Half of the strip around a connector's centre line, m: half a usual lane (ours)."""
+WIDTH_DEFAULT, WIDTH_MIN, WIDTH_MAX = 3.5, 3.0, 4.5
+"""Width of the strip around a connector's centre line, m: the mean width of the lanes before and after it, within
+these bounds; the default where it has none (ours)."""
 REACH = 120.0
 """Without a mask, the map is kept this far around the driven path, m (ours); with one, as far as the mask."""
 SIDE_MIN, SIDE_MAX = 2.0, 4.5
@@ -45,6 +48,9 @@ SIDE_STEP = 2.0
 """Spacing of the points that are compared, m (ours)."""
 SIDE_SHARE = 0.5
 """Share of the shorter lane's points that must lie beside the other lane (ours)."""
+CROSSING_DISTANCE, CROSSING_TURN = 2.5, np.radians(30)
+"""Connectors make a junction where two of them come this near, m, at more than this angle; else the road only forks
+or changes its lanes, and no intersection excuses driving against traffic there (ours)."""
 SIMPLE = 0.02
 """How far a centre line may be moved to thin it before its strip is made, m (ours)."""
 
@@ -73,14 +79,14 @@ def road_of(
     mask = _mask_of(log, name)
     reach = _extent(mask, origin) if mask is not None else shapely.LineString(ego_xy).buffer(REACH)
     kept = [element for element in elements if element is not None and _touches(element, reach)]
-    kept = _with_neighbours(linked_by_ends(kept))
+    kept = _with_strips(_with_neighbours(linked_by_ends(kept)))
     missing = [] if any(element.kind == RoadKind.CROSSING for element in kept) else ["crossings"]
     if mask is not None:
         drivable = shapely.transform(area_of(mask), lambda xy: xy - origin)
     else:
         drivable = merged(element.ring for element in kept if element.kind in (RoadKind.LANE, RoadKind.CONNECTOR))
         missing.append("drivable area (made of the lanes)")
-    whole = [*kept, *intersection_elements(kept, drivable=drivable), *drivable_elements(drivable)]
+    whole = [*kept, *intersection_elements(_of_junctions(kept), drivable=drivable), *drivable_elements(drivable)]
     return road_map_of(whole), missing
 
 
@@ -100,9 +106,11 @@ def _element(key: str, feature: Any, log: Path, origin: Float[Array, "2"]) -> Ma
         raise BadInput(log, f"map_features.{key}.polyline", f"{len(line)} different points", "at least 2")
     if "polygon" in feature:
         ring = _open(_points(feature, "polygon", log, key)[:, :2] - origin)
+        if len(ring) < 3:
+            raise BadInput(log, f"map_features.{key}.polygon", f"{len(ring)} points", "at least 3")
         kind_of = RoadKind.LANE if kind in _LANES else RoadKind.BICYCLE_LANE
         return MapElement(id=key, kind=kind_of, ring=ring, centre_line=line)
-    return MapElement(id=key, kind=RoadKind.CONNECTOR, ring=_strip(line), centre_line=line, in_intersection=True)
+    return MapElement(id=key, kind=RoadKind.CONNECTOR, centre_line=line, in_intersection=True)
 
 
 def _points(feature: dict[str, Any], field: str, log: Path, key: str) -> Float[Array, "n d"]:
@@ -120,10 +128,27 @@ def _open(ring: Float[Array, "n 2"]) -> Float[Array, "m 2"]:
     return ring[:-1] if len(ring) > 1 and np.array_equal(ring[0], ring[-1]) else ring
 
 
-def _strip(line: Float[Array, "n 2"]) -> Float[Array, "m 2"]:
-    """Ring of the strip around a centre line."""
+def _with_strips(elements: list[MapElement]) -> list[MapElement]:
+    """The elements, each connector with a strip around its centre line as its ring."""
+    width = {e.id: _width(e) for e in elements if e.kind == RoadKind.LANE}
+    linked: dict[str, list[float]] = {e.id: [] for e in elements}
+    for element in elements:
+        for other in element.next:
+            linked[element.id] += [width[other]] if other in width else []
+            linked[other] += [width[element.id]] if element.id in width else []
+    return [
+        replace(e, ring=_strip(e.centre_line, linked[e.id])) if e.kind == RoadKind.CONNECTOR else e for e in elements
+    ]
+
+
+def _width(lane: MapElement) -> float:
+    return float(shapely.Polygon(lane.ring).area / stations_of(lane.centre_line)[-1])
+
+
+def _strip(line: Float[Array, "n 2"], widths: list[float]) -> Float[Array, "m 2"]:
+    width = float(np.clip(np.mean(widths), WIDTH_MIN, WIDTH_MAX)) if widths else WIDTH_DEFAULT
     thin = shapely.simplify(shapely.LineString(line), SIMPLE)
-    strip = shapely.buffer(thin, CONNECTOR_HALF_WIDTH, cap_style="flat", join_style="mitre")
+    strip = shapely.buffer(thin, width / 2, cap_style="flat", join_style="mitre")
     largest = max(shapely.get_parts(strip), key=lambda part: part.area)
     return np.asarray(largest.exterior.coords)[:-1, :2]
 
@@ -144,14 +169,35 @@ def _touches(element: MapElement, reach: shapely.Geometry) -> bool:
     return bool(shapely.intersects(shapely.LineString(points), reach)) if len(points) >= 2 else False
 
 
+def _of_junctions(elements: list[MapElement]) -> list[MapElement]:
+    """The connectors of those connected groups in which some two cross."""
+    connectors = [e for e in elements if e.kind == RoadKind.CONNECTOR]
+    if not connectors:
+        return []
+    strips = [shapely.Polygon(e.ring) for e in connectors]
+    touching = shapely.STRtree(strips).query(strips, predicate="intersects")
+    links = coo_array((np.ones(touching.shape[1]), tuple(touching)), shape=(len(strips), len(strips)))
+    _, group = connected_components(links, directed=False)
+    owner, xy, yaw = _points_along(connectors)
+    a, b = cKDTree(xy).query_pairs(CROSSING_DISTANCE, output_type="ndarray").T
+    crossing = (owner[a] != owner[b]) & (np.abs(np.sin(yaw[a] - yaw[b])) > np.sin(CROSSING_TURN))
+    junctions = np.unique(group[owner[a[crossing]]])
+    return [e for e, its in zip(connectors, group, strict=True) if its in junctions]
+
+
+def _points_along(lanes: list[MapElement]) -> tuple[Int[Array, " n"], Float[Array, "n 2"], Float[Array, " n"]]:
+    """Points every `SIDE_STEP` of all centre lines: number of the lane, place, heading."""
+    lines = [resample(lane.centre_line, spacing=SIDE_STEP) for lane in lanes]
+    owner = np.repeat(np.arange(len(lines)), [len(line) for line in lines])
+    return owner, np.concatenate(lines), np.concatenate([yaw_along(line) for line in lines])
+
+
 def _with_neighbours(elements: list[MapElement]) -> list[MapElement]:
     """The elements with `beside` found from centre lines that run along each other at a lane's width."""
     lanes = [i for i, e in enumerate(elements) if e.kind == RoadKind.LANE]
     if len(lanes) < 2:
         return elements
-    lines = [resample(elements[i].centre_line, spacing=SIDE_STEP) for i in lanes]
-    owner = np.repeat(np.arange(len(lines)), [len(line) for line in lines])
-    xy, yaw = np.concatenate(lines), np.concatenate([yaw_along(line) for line in lines])
+    owner, xy, yaw = _points_along([elements[i] for i in lanes])
     a, b = cKDTree(xy).query_pairs(SIDE_MAX + SIDE_STEP, output_type="ndarray").T
     a, b = np.concatenate([a, b]), np.concatenate([b, a])
     offset = xy[b] - xy[a]
@@ -160,7 +206,7 @@ def _with_neighbours(elements: list[MapElement]) -> list[MapElement]:
     is_beside = (owner[a] != owner[b]) & (np.abs(along) <= SIDE_STEP / 2) & (np.abs(wrap(yaw[b] - yaw[a])) < SIDE_TURN)
     is_beside &= (across >= SIDE_MIN) & (across <= SIDE_MAX)
     pairs = np.unique(np.stack([a[is_beside], owner[b[is_beside]]]), axis=1)  # (point, lane beside it), each once
-    shared = np.zeros((len(lines), len(lines)), dtype=int)
+    shared = np.zeros((len(lanes), len(lanes)), dtype=int)
     np.add.at(shared, (owner[pairs[0]], pairs[1]), 1)
     points = np.bincount(owner)
     enough = shared >= SIDE_SHARE * np.minimum(points[:, None], points[None, :])
