@@ -61,6 +61,20 @@ def test_bicycle_lane_belongs_to_the_block_but_cars_are_not_led_onto_it():
     np.testing.assert_array_equal(road.next_lane, [[0, 2], [1, 3]])
 
 
+def test_branches_of_a_fork_and_lanes_that_merge_share_a_block():
+    road = road_map_of(
+        [
+            straight("before", next=("on", "off")),
+            straight("on", x=(50.0, 90.0), next=("after",)),
+            straight("off", x=(50.0, 90.0), y=3.0),
+            straight("joins", x=(50.0, 90.0), y=-3.0, next=("after",)),
+            straight("after", x=(90.0, 99.0)),
+        ]
+    )
+    assert road.group[1] == road.group[2] == road.group[3]
+    assert len(set(road.group.tolist())) == 3
+
+
 def test_links_to_lanes_outside_the_map_are_dropped():
     road = road_map_of([straight("a", next=("b", "far away")), straight("b", x=(50.0, 60.0))])
     np.testing.assert_array_equal(road.next_lane, [[0, 1]])

@@ -8,6 +8,7 @@ links to lanes outside the excerpt are dropped, lanes side by side become road b
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import numpy as np
 import shapely
@@ -160,7 +161,9 @@ def _groups(elements: Sequence[MapElement], number: dict[str, int], next_lane: I
     group = np.full(len(elements), -1, dtype=np.int64)
     lanes = [i for i, e in enumerate(elements) if e.kind in LANES and not _crosses(e)]
     pairs = [(i, number[name]) for i in lanes for name in elements[i].beside if name in number]
-    pairs = [(i, j) for i, j in pairs if not _crosses(elements[j]) and _same_way(elements[i], elements[j])]
+    pairs += _siblings(next_lane) + _siblings(next_lane[:, ::-1])
+    inside = set(lanes)
+    pairs = [(i, j) for i, j in pairs if i in inside and j in inside and _same_way(elements[i], elements[j])]
     rows, columns = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
     links = coo_array((np.ones(len(rows)), (rows, columns)), shape=(len(elements), len(elements)))
     _, component = connected_components(links, directed=False)
@@ -171,6 +174,14 @@ def _groups(elements: Sequence[MapElement], number: dict[str, int], next_lane: I
         group[members] = free
         free += 1
     return group
+
+
+def _siblings(links: Int[Array, "e 2"]) -> list[tuple[int, int]]:
+    """Pairs of lanes that are linked from the same one: where a lane forks, its branches begin side by side."""
+    children = defaultdict(list)
+    for a, b in links.tolist():
+        children[a].append(b)
+    return [pair for found in children.values() for pair in pairwise(found)]
 
 
 def _crosses(element: MapElement) -> bool:
