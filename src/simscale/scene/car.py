@@ -84,10 +84,9 @@ class CarState:
         )
 
     def __getitem__(self, index: object) -> "CarState":
-        """Indexes the batch axes, for instance `ego[t0]` or `rollouts[:, -1]`."""
-        batch = self.yaw[index].shape  # type: ignore[index]
-        packed = self.packed().reshape(*self.yaw.shape, 11)[index]  # type: ignore[index]
-        return CarState.unpacked(packed.reshape(*batch, 11))
+        """Indexes the batch axes, for instance `ego[t0]`, `rollouts[:, -1]` or `rollouts[..., -1]`."""
+        chosen = np.arange(self.yaw.size).reshape(self.yaw.shape)[index]  # type: ignore[index]
+        return CarState.unpacked(self.packed().reshape(-1, 11)[chosen])
 
     def centre_xy(self, vehicle: EgoVehicle) -> Float[Array, "*b 2"]:
         """Centre of the car's box in the world frame."""
