@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from simscale.scene import PACIFICA, CarState, Lights, LightState, Plan, RoadKind, RoadMap, Tracks
+from simscale.scene import PACIFICA, CarState, Lights, LightState, Plan, RoadKind, RoadMap, TrackKind, Tracks
+from simscale.scoring import contacts
 
 Array = np.ndarray
 
@@ -179,6 +180,36 @@ class GoldenScene:
             valid=valid,
             id=tuple(self.json["track_tokens"][number] for number in order),
         )
+
+    def kept_tracks(self) -> Tracks:
+        """The interpolated log as log replay scores it: tracks that overlap the ego now are dropped."""
+        now = CarState.unpacked(self.ego.packed()[None, None])
+        every = [self.tracks.of_agents(np.array([a])).at(0, 1) for a in range(len(self.tracks.id))]
+        clear = [a for a, track in enumerate(every) if not contacts(now, track, vehicle=self.vehicle).any()]
+        return self.tracks.of_agents(np.array(clear))
+
+    def reactive_tracks(self, i: int) -> Tracks:
+        """Tracks [a 41] of the `i`-th reactive simulation whose vehicles are stored (`r_idm_traj`).
+
+        Sample 0 is the raw current frame; then the vehicles of the simulation and all others from the log.
+        """
+        z = self.npz
+        parts = []
+        for step in range(41):
+            logged = np.arange(z["obs_start"][step], z["obs_start"][step + 1])
+            logged = logged[z["obs_type"][logged] != TrackKind.VEHICLE]
+            driven = slice(z["r_idm_start"][i, step], z["r_idm_start"][i, step + 1])
+            vehicles = np.zeros(driven.stop - driven.start, dtype=np.int8)
+            now = [
+                np.concatenate([z["r_idm_track"][driven], z["obs_track"][logged]]),
+                np.concatenate([vehicles, z["obs_type"][logged]]),
+                np.concatenate([z["r_idm_box"][driven], z["obs_box"][logged]]),
+                np.concatenate([z["r_idm_vel"][driven], z["obs_vel"][logged]]),
+            ]
+            parts.append([z[f"cur_{name}"] for name in ("track", "type", "box", "vel")] if step == 0 else now)
+        start = np.cumsum([0] + [len(part[0]) for part in parts])
+        track, kind, box, velocity = (np.concatenate(column) for column in zip(*parts, strict=True))
+        return self.tracks_of(track, kind, box, velocity, start)
 
     def plans(self, name: str = "traj_poses", dt: float = 0.5) -> Plan:
         """The scored trajectories [k t] in the ego frame; `traj10_poses` has `dt` 0.1."""
