@@ -39,7 +39,8 @@ def _filter(length: int, window: int, order: int, derivative: int) -> Float[Arra
 
     QUIRK Q3: the acceleration's window is even (8), so its value belongs half a sample later: SciPy's own behaviour.
     """
-    return savgol_filter(np.eye(length), window, order, deriv=derivative, delta=DT, axis=0).T.copy()
+    response = np.asarray(savgol_filter(np.eye(length), window, order, deriv=derivative, delta=DT, axis=0))
+    return np.ascontiguousarray(response.T)
 
 
 def _apply(signal: Float[Array, "k t"], window: int, order: int, derivative: int = 0) -> Float[Array, "k t"]:
@@ -83,7 +84,7 @@ def history_comfort(
     within &= np.abs(signals.lon_jerk) < rules.max_abs_lon_jerk
     within &= np.abs(signals.yaw_accel) < rules.max_abs_yaw_accel
     within &= np.abs(signals.yaw_rate) < rules.max_abs_yaw_rate
-    return within.all(axis=1).astype(np.float64)
+    return np.asarray(within.all(axis=1), dtype=np.float64)
 
 
 def extended_comfort(
@@ -107,4 +108,4 @@ def extended_comfort(
     ]
     rms = np.stack([np.sqrt(((c - e) ** 2).mean(axis=1)) for c, e in pairs], axis=1)
     limits = np.array([rules.max_rms_accel, rules.max_rms_jerk, rules.max_rms_yaw_rate, rules.max_rms_yaw_accel])
-    return (rms <= limits).all(axis=1), rms
+    return np.asarray((rms <= limits).all(axis=1)), rms
