@@ -90,7 +90,7 @@ def commit_manifest(
 
 
 def _point_at_newest(folder: Path) -> None:
-    """Another writer may have gone on meanwhile, so look again after writing: the last one to look leaves the newest."""
+    """Another writer may have gone on meanwhile; the last one to look again leaves the newest."""
     written = None
     while written != (newest := _newest_number(folder)):
         write_whole(folder / NEWEST, _sealed(_summary(_read(folder / HISTORY / f"{newest}.json"))))

@@ -1,0 +1,139 @@
+"""What can be asked for: one frozen dataclass a command. Inputs are positional, the output is `--out`.
+
+Nothing here imports more than the command line itself, so that `--help` answers at once.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from tyro.conf import Positional, subcommand
+
+
+@dataclass(frozen=True, kw_only=True)
+class Town:
+    """Makes a small world with known truth, and writes drives through it as scenes."""
+
+    out: Path
+    """Folder for the scene files."""
+    seed: int = 0
+    """Which town."""
+    drives: int = 6
+    """How many drives of 20 s."""
+    json: bool = False
+    """One JSON object as the last line on stdout."""
+    debug: bool = False
+    """Show where an error came from."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ingest:
+    """Turns driving logs into scenes."""
+
+    kind: Positional[Literal["argoverse2", "argoverse2-motion", "scenarionet", "commonroad"]]
+    """What the logs are."""
+    src: Positional[Path]
+    """One log, or a folder that holds logs at any depth."""
+    out: Path
+    """Folder for the scene files."""
+    json: bool = False
+    """One JSON object as the last line on stdout."""
+    debug: bool = False
+    """Show where an error came from."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vocabulary:
+    """Clusters what people did into a vocabulary of trajectories."""
+
+    action: Positional[Literal["build"]]
+    """What to do."""
+    scenes: Positional[tuple[Path, ...]]
+    """Folders of scenes."""
+    out: Path
+    """The .npy file to write: [size, 40, 3] poses every 0.1 s in the ego frame."""
+    size: int = 2048
+    """How many trajectories."""
+    seed: int = 0
+    """Of the clustering."""
+    agents: bool = False
+    """Learn from the vehicles around the ego too."""
+    json: bool = False
+    """One JSON object as the last line on stdout."""
+    debug: bool = False
+    """Show where an error came from."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generate:
+    """Turns scenes into simulated scenes: perturbs the ego, lets traffic react, asks experts for the way back."""
+
+    scenes: Positional[tuple[Path, ...]]
+    """Folders of scenes, or scene files."""
+    out: Path
+    """Folder for the dataset and its report."""
+    experts: str = "planner,recovery"
+    """Who answers, separated by commas."""
+    traffic: Literal["idm", "replay", "constant_velocity"] = "idm"
+    """How others move."""
+    rounds: int = 5
+    """Attempts for each decision point."""
+    seed: int = 0
+    """The result depends on it, not on the number of workers."""
+    workers: int | None = None
+    """Processes; as many as there are cores where not said."""
+    vocabulary: Path | None = None
+    """Trajectories as a .npy file; the package's own where not said."""
+    preset: Literal["default", "wide"] = "default"
+    """How far from the human the ego may be put."""
+    ego: Literal["auto", "navsim"] = "auto"
+    """Whose box the ego has: the logged vehicle's own, or NAVSIM's."""
+    json: bool = False
+    """One JSON object as the last line on stdout."""
+    debug: bool = False
+    """Show where an error came from."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Show:
+    """Draws a scene, a sample or a dataset from above."""
+
+    thing: Positional[Path]
+    """A scene file, or the folder of a dataset."""
+    out: Path
+    """The picture to write (.png, .svg or .pdf)."""
+    at: float | None = None
+    """Which moment of a scene, in seconds; the middle where not said."""
+    token: str = ""
+    """Which sample of a dataset; all of them as a contact sheet where not said."""
+    scenes: tuple[Path, ...] = ()
+    """Where the scenes of a dataset lie now, should they have moved."""
+    rejected: bool = False
+    """A contact sheet of what was rejected."""
+    debug: bool = False
+    """Show where an error came from."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """Says what a dataset holds, or checks every file and member of it."""
+
+    action: Positional[Literal["info", "verify"]]
+    """What to do."""
+    folder: Positional[Path]
+    """Folder of the dataset."""
+    json: bool = False
+    """One JSON object as the last line on stdout."""
+    debug: bool = False
+    """Show where an error came from."""
+
+
+Command = Town | Ingest | Vocabulary | Generate | Show | Dataset
+Parsed = (
+    Annotated[Town, subcommand("town")]
+    | Annotated[Ingest, subcommand("ingest")]
+    | Annotated[Vocabulary, subcommand("vocabulary")]
+    | Annotated[Generate, subcommand("generate")]
+    | Annotated[Show, subcommand("show")]
+    | Annotated[Dataset, subcommand("dataset")]
+)

@@ -1,0 +1,44 @@
+"""`simscale dataset info` and `simscale dataset verify`."""
+
+from dataclasses import asdict
+
+from simscale.cli.commands import Dataset
+from simscale.cli.speech import give, say
+from simscale.dataset.info import DatasetInfo, info_of
+from simscale.dataset.verify import faults_of
+
+
+def run(command: Dataset) -> int:
+    """Exit 1 when `verify` finds a fault."""
+    return _info(command) if command.action == "info" else _verify(command)
+
+
+def _info(command: Dataset) -> int:
+    info = info_of(command.folder)
+    if command.json:
+        give(asdict(info))
+    else:
+        print("\n".join(_lines(info)))
+    return 0
+
+
+def _verify(command: Dataset) -> int:
+    faults = list(faults_of(command.folder))
+    for fault in faults:
+        say(fault)
+    say(f"{command.folder}: {len(faults)} faults" if faults else f"{command.folder}: sound")
+    if command.json:
+        give({"faults": faults})
+    return 1 if faults else 0
+
+
+def _lines(info: DatasetInfo) -> list[str]:
+    logs = sorted({count.log for count in info.labels})
+    head = [
+        f"{info.samples} samples from {info.tokens} decision points of {len(logs)} logs, {info.bytes / 1e6:.1f} MB",
+        f"seed {info.seed}, version {info.code_version}",
+        f"digest {info.digest}",
+    ]
+    labels = [f"  {row.log}  {row.expert}: {row.accepted} of {row.labelled} accepted" for row in info.labels]
+    refused = [f"  {row.count:6d}  {row.stage}  {row.expert or '-'}  {row.reason}" for row in info.rejections]
+    return [*head, "labels:", *labels, "rejected:", *refused]

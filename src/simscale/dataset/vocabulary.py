@@ -1,0 +1,48 @@
+"""Vocabulary files: a bare `.npy` array of trajectories, as NAVSIM publishes them."""
+
+import hashlib
+import io
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from simscale.dataset.files import write_whole
+from simscale.perturb.vocabulary import STEPS, Vocabulary, vocabulary_of
+from simscale.scene import BadInput
+
+Array = np.ndarray
+
+MAX_BYTES = 1_000_000_000
+"""Larger files are refused unread; 16,384 trajectories are 8 MB."""
+
+
+def read_vocabulary(path: Path) -> Vocabulary:
+    """Reads `[v 40 3]` poses, and leaves out what drives backwards.
+
+    Raises:
+        BadInput: It is missing, damaged, of another shape, or holds what is not a number.
+    """
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise BadInput(path, "size", f"{path.stat().st_size} bytes", f"at most {MAX_BYTES}")
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise BadInput(path, "file", "missing", f"a .npy array [v, {STEPS}, 3]") from None
+    try:
+        poses = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise BadInput(path, "file", f"unreadable ({error})", f"a .npy array [v, {STEPS}, 3]") from error
+    if poses.ndim != 3 or poses.shape[1:] != (STEPS, 3) or not len(poses):
+        raise BadInput(path, "shape", poses.shape, f"(v, {STEPS}, 3)")
+    if poses.dtype.kind != "f" or not np.isfinite(poses).all():
+        raise BadInput(path, "values", f"{poses.dtype} with what is not a number", "finite floats")
+    return vocabulary_of(poses.astype(np.float64), name=path.name, sha256=hashlib.sha256(content).hexdigest())
+
+
+def write_vocabulary(poses: Float[Array, "v 40 3"], path: Path) -> None:
+    """Writes trajectories, whole or not at all."""
+    stream = io.BytesIO()
+    np.lib.format.write_array(stream, poses.astype("<f4"), version=(1, 0), allow_pickle=False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, stream.getvalue())
