@@ -5,14 +5,15 @@ footprint is the strip that a vehicle covers within its headway, united with the
 geometry: this is the slow and exact form, to which any faster one has to be equal.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import shapely
 from jaxtyping import Float
+from shapely.geometry.base import BaseGeometry
 
 from simscale.geometry.angles import unwrap_along, wrap
-from simscale.geometry.boxes import corners_of
 from simscale.geometry.polylines import stations_of, yaw_along
 
 Array = np.ndarray
@@ -63,7 +64,7 @@ def lane_path_of(centre_line: Float[Array, "n 2"]) -> LanePath | None:
     return LanePath(xy=centre_line[kept], station=station[kept], yaw=unwrap_along(yaw_along(centre_line)[kept]))
 
 
-def strip_of(path: LanePath, start: float, end: float, *, width: float) -> shapely.Geometry:
+def strip_of(path: LanePath, start: float, end: float, *, width: float) -> BaseGeometry:
     """The piece of the path between two stations (held at its ends), `width` wide, with flat ends; may be empty."""
     ends = np.clip([start, end], path.station[0], path.station[-1])
     first, last = np.searchsorted(path.station, ends)
@@ -72,7 +73,7 @@ def strip_of(path: LanePath, start: float, end: float, *, width: float) -> shape
     return shapely.LineString(piece).buffer(width / 2, cap_style="flat")
 
 
-def corridor_of(path: LanePath, station: float, *, width: float) -> shapely.Geometry:
+def corridor_of(path: LanePath, station: float, *, width: float) -> BaseGeometry:
     """What a vehicle may still drive over: the strip from its centre to the path's end (`get_path_to_go`).
 
     QUIRK: beyond the path's end nothing is left to go, and the reference looks at the path's last segment instead.
@@ -82,8 +83,8 @@ def corridor_of(path: LanePath, station: float, *, width: float) -> shapely.Geom
 
 
 def footprint_of(
-    path: LanePath, station: float, *, length: float, width: float, ahead: float, box: shapely.Geometry
-) -> shapely.Geometry:
+    path: LanePath, station: float, *, length: float, width: float, ahead: float, box: BaseGeometry
+) -> BaseGeometry:
     """The strip from the rear bumper to `ahead` metres before the front one, united with the box.
 
     The reference's `projected_footprint`, where `ahead` is speed times headway.
@@ -93,10 +94,16 @@ def footprint_of(
 
 
 def box_polygon(xy: Float[Array, "2"], yaw: float, *, length: float, width: float) -> shapely.Polygon:
-    """A box around `xy` as a polygon."""
-    return shapely.Polygon(corners_of(xy, np.asarray(yaw), np.asarray(length), np.asarray(width)))
+    """A box around `xy` as a polygon. Plain numbers: for one box alone they are four times as fast as arrays."""
+    x, y = xy.tolist()
+    forward_x, forward_y = math.cos(yaw) * length / 2, math.sin(yaw) * length / 2
+    left_x, left_y = -math.sin(yaw) * width / 2, math.cos(yaw) * width / 2
+    signs = ((1, 1), (-1, 1), (-1, -1), (1, -1))
+    return shapely.Polygon(
+        [(x + f * forward_x + side * left_x, y + f * forward_y + side * left_y) for f, side in signs]
+    )
 
 
-def simplified(polygon: shapely.Polygon) -> shapely.Geometry:
+def simplified(polygon: BaseGeometry) -> BaseGeometry:
     """A polygon as traffic sees it, without vertices on straight edges."""
     return polygon.simplify(SIMPLIFY_TOLERANCE)

@@ -9,6 +9,7 @@ import math
 import numpy as np
 import shapely
 from jaxtyping import Bool, Float
+from shapely.geometry.base import BaseGeometry
 
 from simscale.scene import DT, CarState, EgoVehicle
 from simscale.traffic.footprints import box_polygon, corridor_of, footprint_of, simplified
@@ -36,6 +37,7 @@ class Street:
         self.station = drivers.station.copy()
         self.speed = np.append(drivers.speed, 0.0)
         self.present = np.ones(count, dtype=bool)
+        self.swept = np.zeros(count, dtype=bool)  # whether others see the footprint, no longer the snapped box
         self.xy, self.yaw = np.zeros((count + 1, 2)), np.zeros(count + 1)
         self.box, self.corridor = np.empty(count, dtype=object), np.empty(count, dtype=object)
         self.seen = np.array([*map(simplified, drivers.snapped_box), None], dtype=object)
@@ -48,7 +50,7 @@ class Street:
         self.speed[:-1] = speed
         for i in range(len(self.drivers)):
             self._place(i)
-            self.seen[i] = self._footprint(i) if present[i] else None
+            self._sweep(i)
 
     def step(self, t: int) -> None:
         """Drives all on to sample `t`. QUIRK: they see the ego where it was at sample `t - 1`."""
@@ -60,7 +62,7 @@ class Street:
 
     def unobstructed(self, boxes: list[shapely.Polygon]) -> Bool[Array, " p"]:
         """Which of these standing boxes touch no driver and none of those before them that are shown themselves."""
-        shown: list[shapely.Geometry] = list(self.box[self.present])
+        shown: list[BaseGeometry] = list(self.box[self.present])
         free = np.zeros(len(boxes), dtype=bool)
         for p, box in enumerate(boxes):
             free[p] = not shapely.intersects(box, shown).any()
@@ -108,12 +110,13 @@ class Street:
 
     def _advance(self, i: int, acceleration: float) -> None:
         """One Euler step: the station by the old speed, then the speed, which never gets negative."""
-        moving = self.speed[i] > 0
-        self.station[i] += DT * self.speed[i]
-        self.speed[i] = max(self.speed[i] + DT * acceleration, 0.0)
-        if moving:
+        before = self.speed[i]
+        self.station[i] += DT * before
+        self.speed[i] = max(before + DT * acceleration, 0.0)
+        if before > 0:
             self._place(i)
-        self.seen[i] = self._footprint(i)
+        if before > 0 or self.speed[i] > 0 or not self.swept[i]:
+            self._sweep(i)
 
     def _place(self, i: int) -> None:
         """Pose, box and corridor at the present station. Past its path's end a vehicle stays at the end."""
@@ -123,13 +126,16 @@ class Street:
         self.box[i] = box_polygon(self.xy[i], self.yaw[i], length=length, width=width)
         self.corridor[i] = corridor_of(path, float(station), width=width)
 
-    def _footprint(self, i: int) -> shapely.Geometry:
+    def _sweep(self, i: int) -> None:
+        """Shows the others what the vehicle covers within its headway."""
         path, length, width = self.drivers.path[i], float(self.drivers.length[i]), float(self.drivers.width[i])
         ahead = float(self.speed[i]) * self.rules.headway
-        return footprint_of(path, float(self.station[i]), length=length, width=width, ahead=ahead, box=self.box[i])
+        station, box = float(self.station[i]), self.box[i]
+        self.seen[i] = footprint_of(path, station, length=length, width=width, ahead=ahead, box=box)
+        self.swept[i] = True
 
 
-def _ego_boxes(ego: CarState, vehicle: EgoVehicle) -> list[shapely.Geometry]:
+def _ego_boxes(ego: CarState, vehicle: EgoVehicle) -> list[BaseGeometry]:
     """The ego's box at each sample as traffic sees it. QUIRK (Q7): its centre is put onto the rear axle."""
     poses = zip(ego.xy, ego.yaw.tolist(), strict=True)
     return [simplified(box_polygon(xy, yaw, length=vehicle.length, width=vehicle.width)) for xy, yaw in poses]
