@@ -3,11 +3,13 @@
 from collections.abc import Callable
 
 from simscale.traffic.constant_velocity import constant_velocity
+from simscale.traffic.idm import idm
 from simscale.traffic.replay import replay
 from simscale.traffic.rollout import Traffic, TrafficRollout, TrafficState
 from simscale.traffic.rules import TrafficRules
 
 POLICIES: dict[str, Callable[..., Traffic]] = {
+    "idm": idm,
     "replay": replay,
     "constant_velocity": constant_velocity,
 }
