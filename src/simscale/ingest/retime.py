@@ -1,11 +1,11 @@
 """Gives the poses of a log with uneven sweep times the times at which they were taken.
 
-ScenarioNet takes nuScenes' ego poses from every fifth message of a 50 Hz stream and labels them 0.1 s apart. Where
-the stream lost a message, one step took 0.12 s and looks a fifth too fast; the stream starts up to 0.2 s away from
-the first label; and where it ends before the log, the last poses come from another source, with exact labels: the car
-seems to jump back by metres, at 19 m/s. So (all ours): each step gets the 20 ms of the messages it lost, the whole stream
-is shifted until it meets the exact last poses where the car passes them, and a smooth curve through the poses at
-those times is read off on the grid. The driven path stays where it was; only when the car is where changes.
+ScenarioNet takes nuScenes' ego poses from every fifth message of a 50 Hz stream and labels them 0.1 s apart. Where the
+stream lost a message, one step took 0.12 s and looks a fifth too fast; the stream starts up to 0.2 s away from the
+first label; and where it ends before the log, the last poses come from another source with exact labels: the car seems
+to jump back by metres, at 19 m/s. So (all ours): each step gets the 20 ms of the messages it lost, the whole stream is
+shifted until it meets the exact last poses where the car passes them, and a smooth curve through the poses at those
+times is read off on the grid. The driven path stays where it was; only when the car is where changes.
 """
 
 from dataclasses import dataclass
