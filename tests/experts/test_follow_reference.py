@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from golden import SCENES, GoldenScene, golden_scene
 from simscale.experts.follow_reference import Unrolled, follow_reference
 from simscale.experts.forecast import forecast_of, touches_ego
 from simscale.experts.paths import headings_of, parallel_paths
 from simscale.experts.rules import PARITY
 from simscale.geometry.angles import wrap
-from simscale.scene import PACIFICA, Tracks
-from tests.golden import SCENES, GoldenScene, golden_scene
+from simscale.scene import PACIFICA
 
 STEPS = 40
 TOLERANCE = 1e-6

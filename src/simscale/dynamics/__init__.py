@@ -1,5 +1,5 @@
 """How a car can move."""
 
-from simscale.dynamics.simulate import coast, reference_of, simulate
+from simscale.dynamics.simulate import coast, reference_of, simulate, track
 
-__all__ = ["coast", "reference_of", "simulate"]
+__all__ = ["coast", "reference_of", "simulate", "track"]

@@ -33,7 +33,21 @@ def simulate(
     Returns:
         States [k steps+1], the first of which is `start`.
     """
-    pose = reference_of(plan, start, start_time_us=start_time_us)
+    return track(reference_of(plan, start, start_time_us=start_time_us), start, vehicle=vehicle, steps=steps)
+
+
+def track(pose: Float[Array, "k n 3"], start: CarState, *, vehicle: EgoVehicle, steps: int) -> CarState:
+    """Lets the car follow poses every 0.1 s, the first of which need not be where it starts.
+
+    Args:
+        pose: x and y relative to the (first) rear axle of `start`, and world yaw.
+        start: One state for all, or one each [k].
+        vehicle: Whose wheel base.
+        steps: Steps of 0.1 s to simulate, fewer than there are poses.
+
+    Returns:
+        States [k steps+1], the first of which is `start`.
+    """
     plans, horizon = pose.shape[0], pose.shape[1] - 1
     assert 0 < steps <= horizon, f"{steps} steps of a plan of {horizon}"
     first = np.broadcast_to(start.packed(), (plans, 11)).copy()

@@ -6,6 +6,7 @@ nearest such point ahead of the front bumper leads. Everything here is ours, not
 """
 
 from dataclasses import dataclass
+from typing import no_type_check
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -39,7 +40,20 @@ class Course:
     brake: Float[Array, " p"]  # m/s^2; above 0: brakes like this to a standstill, whatever lies ahead
 
 
+def course_of(rules: PdmClosedRules, *, paths: int, limit: float) -> Course:
+    """Every path at every target speed, then the stops: along the first path, the sharpest and the held one."""
+    targets = np.array(rules.speed_fractions) * limit
+    stops = np.array(rules.stop_decels)
+    braking = np.unique([0, paths - 2, paths - 1]) if len(stops) else np.zeros(0, dtype=np.int64)
+    return Course(
+        path=np.concatenate([np.repeat(np.arange(paths), len(targets)), np.repeat(braking, len(stops))]),
+        target=np.concatenate([np.tile(targets, paths), np.full(len(braking) * len(stops), limit)]),
+        brake=np.concatenate([np.zeros(paths * len(targets)), np.tile(stops, len(braking))]),
+    )
+
+
 @njit(cache=True)
+@no_type_check
 def _nearest_vertex(xy, x, y, first, last):
     best, at = np.inf, first
     for i in range(first, last):
@@ -50,6 +64,7 @@ def _nearest_vertex(xy, x, y, first, last):
 
 
 @njit(cache=True)
+@no_type_check
 def _on_road(xy, yaw, centre, heading, size, velocity, outline, far, spacing):
     """Station, offset `[a t o]` of outline points, and speed along the road `[a t]`; and who comes near `[a]`."""
     agents, samples = heading.shape
@@ -82,6 +97,7 @@ def _on_road(xy, yaw, centre, heading, size, velocity, outline, far, spacing):
 
 
 @njit(cache=True)
+@no_type_check
 def _in_the_way(station, offset, moving, path_station, path_offset, half, margins, spacing):
     """Station along one path `[a t o]` of the outline points in its corridor; infinite for all others."""
     agents, samples, points = station.shape
@@ -104,6 +120,7 @@ def _in_the_way(station, offset, moving, path_station, path_offset, half, margin
 
 
 @njit(cache=True)
+@no_type_check
 def _lead(blocked, along, moving, stops, step, looks, front, alongside):
     """Nearest station in the way beyond the front bumper, and the speed of what is there."""
     least, speed = np.inf, 0.0
@@ -121,6 +138,7 @@ def _lead(blocked, along, moving, stops, step, looks, front, alongside):
 
 
 @njit(cache=True)
+@no_type_check
 def _wanted(v, target, brake, gap, lead_speed, driver):
     """Acceleration that a driver wants."""
     min_gap, headway, accel_max, decel_max, exponent, slowing = driver
@@ -137,6 +155,7 @@ def _wanted(v, target, brake, gap, lead_speed, driver):
 
 
 @njit(cache=True)
+@no_type_check
 def _drive(start, course, path, allowed, blocked, along, moving, stops, looks, driver, jerk, reach, constants, out):
     """One proposal: `start` is (speed, acceleration), `out [t 2]` receives station and speed."""
     target, brake = course
@@ -161,6 +180,7 @@ def _drive(start, course, path, allowed, blocked, along, moving, stops, looks, d
 
 
 @njit(cache=True)
+@no_type_check
 def _drive_all(
     start,
     paths,

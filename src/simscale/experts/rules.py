@@ -6,7 +6,9 @@ wrong left out, and with proposals that a car in a perturbed state can follow in
 
 from dataclasses import dataclass
 
-# SCORING
+from simscale.scoring import PARITY as SCORING_PARITY
+from simscale.scoring import SOUND as SCORING_SOUND
+from simscale.scoring import ScoringRules
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,9 +63,10 @@ class PdmClosedRules:
     margin_growth: float = 0.1  # and for each second of forecast, m/s (ours)
     look_ahead: float = 0.8  # an object counts as soon as it will be in the corridor so soon, s (ours)
     smoothing: float = 1.5  # width of the Gaussian that smooths the centre line, m (ours)
+    road_beyond: float = 40.0  # the road is laid out this far beyond what the car can reach, m (ours)
     least_limit: float = 1.0  # speed limits below are raised to this: a log may stand throughout, m/s (ours)
 
-    # FIELD
+    scoring: ScoringRules = SCORING_PARITY
 
 
 PARITY = PdmClosedRules()
@@ -80,6 +83,6 @@ SOUND = PdmClosedRules(
     seconds_beyond=0.9,
     merge=MergeRules(),
     stop_decels=(1.5, 3.6),
-    # SOUND
+    scoring=SCORING_SOUND,
 )
 """The generator's default."""

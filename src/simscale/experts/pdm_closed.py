@@ -1,0 +1,173 @@
+"""PDM-Closed: a planner that drives a few proposals along its route and takes the one that it scores best.
+
+Each is scored in the planner's own forecast of the traffic (Dauner et al. 2023, `PDMClosedPlanner` of NAVSIM). It is the exploratory pseudo-expert, with two presets: `PARITY` agrees with the reference, `SOUND` is the generator's
+(see rules.py). All proposals are unrolled, simulated and scored in one batch.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import shapely
+from jaxtyping import Float, Int
+
+from simscale.dynamics import track
+from simscale.experts.follow import course_of, follow
+from simscale.experts.follow_reference import follow_reference
+from simscale.experts.forecast import ego_polygon, forecast_of, touches_ego
+from simscale.experts.paths import Paths, merging_paths, parallel_paths, road_from
+from simscale.experts.ranking import ranked
+from simscale.experts.rules import SOUND, PdmClosedRules
+from simscale.geometry.se2 import to_child
+from simscale.scene import DT, CarState, EgoVehicle, Plan, Tracks
+from simscale.scoring import Scores, Surroundings, score
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankedProposals:
+    """What the planner could do, and how it likes it."""
+
+    plans: Plan  # [p steps]
+    start_xy: Float[Array, "p 2"]  # first pose of each: beside the car in the reference, at the car in ours
+    start_yaw: Float[Array, " p"]
+    order: Int[Array, " p"]  # best first
+    scores: Scores  # [p], in the planner's own forecast
+    rollouts: CarState  # [p steps+1], as the car would drive them
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Situation:
+    """All that the proposals are made from."""
+
+    state: CarState
+    forecast: Tracks  # [a t]
+    red_lights: list[Array]
+    vehicle: EgoVehicle
+    centre_line: Float[Array, "n 2"]
+    speed_limit: float
+
+
+def plan_pdm_closed(
+    state: CarState,
+    history: CarState,
+    tracks_now: Tracks,
+    around: Surroundings,
+    *,
+    vehicle: EgoVehicle,
+    centre_line: Float[Array, "n 2"],
+    speed_limit: float,
+    rules: PdmClosedRules = SOUND,
+) -> RankedProposals:
+    """Proposals from a state, ranked by the planner's own score in its own forecast.
+
+    Args:
+        state: The ego now (no batch axes).
+        history: The ego before now, every 0.1 s [h], for comfort.
+        tracks_now: Agents [a h]; the last instant is now.
+        around: The map and the lights near the ego; its first sample is now.
+        vehicle: The ego's dimensions.
+        centre_line: Path of the route, from at least 20 m behind the car on where there is a map, m.
+        speed_limit: Of the lane that the car starts in, m/s.
+        rules: `PARITY`, `SOUND`, or a variant of these.
+
+    Returns:
+        The proposals; `plans` are what `dynamics.simulate` drives.
+    """
+    samples = rules.steps + 1 + round(rules.seconds_beyond / DT)
+    everything = forecast_of(tracks_now, state, vehicle=vehicle, samples=samples, rules=rules)
+    forecast = everything.of_agents(np.flatnonzero(~touches_ego(everything, state, vehicle=vehicle)))
+    held, red_lights = _lights_as_now(around, state, vehicle=vehicle, samples=samples)
+    situation = _Situation(
+        state=state,
+        forecast=forecast,
+        red_lights=red_lights,
+        vehicle=vehicle,
+        centre_line=centre_line,
+        speed_limit=speed_limit,
+    )
+    xy, yaw = _reference_poses(situation, rules) if rules.reference_following else _merging_poses(situation, rules)
+    plan_xy, plan_yaw = to_child(xy[:, 1:], yaw[:, 1:], frame_xy=state.xy, frame_yaw=float(state.yaw))
+    plans = Plan(xy=plan_xy, yaw=plan_yaw, dt=DT)
+    reference = np.concatenate([xy - state.xy, yaw[..., None]], axis=-1)
+    if not rules.reference_following:
+        reference[:, 0] = [0.0, 0.0, state.yaw]  # as `simulate` will have it
+    rollouts = track(reference, state, vehicle=vehicle, steps=rules.steps)
+    scores = score(
+        rollouts,
+        forecast,
+        held,
+        vehicle=vehicle,
+        history=history if rules.comfort_counts else None,
+        rules=rules.scoring,
+    )
+    return RankedProposals(
+        plans=plans,
+        start_xy=xy[:, 0],
+        start_yaw=yaw[:, 0],
+        order=ranked(scores, rollouts, rules=rules),
+        scores=scores,
+        rollouts=rollouts,
+    )
+
+
+def _lights_as_now(
+    around: Surroundings, state: CarState, *, vehicle: EgoVehicle, samples: int
+) -> tuple[Surroundings, list[Float[Array, "_ 2"]]]:
+    """The surroundings with the lights that are red now red for ever, and the rings of those in the world frame.
+
+    A red lane that holds the whole car is left out: the car is past the light (`collided_track_ids`).
+    """
+    ego = ego_polygon(state.xy, state.yaw, vehicle=vehicle)
+    index, red = around.red_rings, around.red[:, 0].copy()
+    rings = [index.xy[a:b] + around.origin_xy for a, b in zip(index.start[:-1], index.start[1:], strict=True)]
+    for light in np.flatnonzero(red):
+        red[light] = len(rings[light]) > 2 and not shapely.within(ego, shapely.Polygon(rings[light]))
+    held = replace(around, red=np.ascontiguousarray(np.repeat(red[:, None], samples, axis=1)))
+    return held, [rings[light] for light in np.flatnonzero(red)]
+
+
+def _reference_poses(situation: _Situation, rules: PdmClosedRules) -> tuple[Float[Array, "p t 2"], Float[Array, "p t"]]:
+    paths = parallel_paths(situation.centre_line, offsets=rules.lateral_offsets)
+    unrolled = follow_reference(
+        paths,
+        situation.forecast,
+        situation.red_lights,
+        start_xy=situation.state.xy,
+        start_speed=float(situation.state.velocity[0]),
+        targets=np.array(rules.speed_fractions) * situation.speed_limit,
+        vehicle=situation.vehicle,
+        rules=rules,
+        steps=rules.steps,
+    )
+    which = np.repeat(np.arange(len(rules.lateral_offsets)), len(rules.speed_fractions))
+    return _poses_along(paths, which, unrolled.station)
+
+
+def _merging_poses(situation: _Situation, rules: PdmClosedRules) -> tuple[Float[Array, "p t 2"], Float[Array, "p t"]]:
+    state, limit = situation.state, max(situation.speed_limit, rules.least_limit)
+    speed = float(state.velocity[0])
+    reach = max(speed, limit) * rules.corridor_seconds + rules.road_beyond
+    road = road_from(situation.centre_line, state, reach=reach, smoothing=rules.smoothing)
+    paths, offsets = merging_paths(road, state, vehicle=situation.vehicle, rules=rules)
+    course = course_of(rules, paths=len(offsets), limit=limit)
+    station, _ = follow(
+        road,
+        paths,
+        offsets,
+        course,
+        situation.forecast,
+        situation.red_lights,
+        speed=speed,
+        acceleration=float(state.acceleration[0]),
+        vehicle=situation.vehicle,
+        rules=rules,
+    )
+    return _poses_along(paths, course.path, station)
+
+
+def _poses_along(
+    paths: Paths, which: Int[Array, " p"], station: Float[Array, "p t"]
+) -> tuple[Float[Array, "p t 2"], Float[Array, "p t"]]:
+    poses = [paths.poses(int(path), own) for path, own in zip(which, station, strict=True)]
+    return np.stack([xy for xy, _ in poses]), np.stack([yaw for _, yaw in poses])
