@@ -1,7 +1,8 @@
-"""Vocabulary files: a bare `.npy` array of trajectories, as NAVSIM publishes them."""
+"""Vocabulary files: a bare `.npy` array of trajectories, as NAVSIM publishes them, and the one that ships with us."""
 
 import hashlib
 import io
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +17,18 @@ Array = np.ndarray
 MAX_BYTES = 1_000_000_000
 """Larger files are refused unread; 16,384 trajectories are 8 MB."""
 
+SHIPPED = "town_vocabulary.npy"
+"""K-means centres of the town's own drivers; docs/LOG.md has the command that made it."""
 
-def read_vocabulary(path: Path) -> Vocabulary:
-    """Reads `[v 40 3]` poses, and leaves out what drives backwards.
+
+def read_vocabulary(path: Path | None) -> Vocabulary:
+    """Reads `[v 40 3]` poses, and leaves out what drives backwards; the shipped ones where no path is given.
 
     Raises:
         BadInput: It is missing, damaged, of another shape, or holds what is not a number.
     """
+    if path is None:
+        path = Path(str(resources.files("simscale.perturb") / SHIPPED))
     try:
         if path.stat().st_size > MAX_BYTES:
             raise BadInput(path, "size", f"{path.stat().st_size} bytes", f"at most {MAX_BYTES}")

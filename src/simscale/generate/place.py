@@ -12,7 +12,7 @@ from simscale.experts.recovery import human_path
 from simscale.generate.sample import HORIZON, ROLLOUT_LENGTH
 from simscale.generate.settings import GenerateSettings
 from simscale.geometry.polylines import project
-from simscale.scene import BadInput, Scene
+from simscale.scene import DT, BadInput, Scene
 from simscale.scene.routing import path_of
 from simscale.scoring.surroundings import Surroundings, surroundings_of
 
@@ -38,16 +38,21 @@ class Place:
     speed_limit: float  # m/s
 
 
+def token_instants_of_length(length: int, settings: GenerateSettings) -> list[int]:
+    """Decision points of a log of so many grid instants: every 0.5 s where it has 2 s before and 8.9 s after."""
+    first = round(settings.history / DT)
+    last = length - 1 - (HORIZON + ROLLOUT_LENGTH - 1)
+    return list(range(first, last + 1, round(settings.token_spacing / DT)))
+
+
 def token_instants(scene: Scene, settings: GenerateSettings) -> list[int]:
-    """Grid instants of a log's decision points: every 0.5 s where it has 2 s before and 8.9 s after."""
-    first = round(settings.history / scene.dt)
-    last = len(scene) - 1 - (HORIZON + ROLLOUT_LENGTH - 1)
-    return list(range(first, last + 1, round(settings.token_spacing / scene.dt)))
+    """Grid instants of a log's decision points."""
+    return token_instants_of_length(len(scene), settings)
 
 
-def token_of(scene: Scene, instant: int) -> str:
+def token_name(log: str, instant: int) -> str:
     """Name of a decision point."""
-    return f"{scene.id}-t{instant:04d}"
+    return f"{log}-t{instant:04d}"
 
 
 def centre_line_of(scene: Scene) -> Float[Array, "n 2"]:

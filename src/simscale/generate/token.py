@@ -8,7 +8,7 @@ from simscale.dynamics.simulate import coast, simulate
 from simscale.generate.answering import EXPERTS, HISTORY, Answer, Situation, answer
 from simscale.generate.counts import Counts, ExpertCounts, total
 from simscale.generate.perturbing import Attempt, attempt, candidates_of
-from simscale.generate.place import Place, centre_line_of, place_of, token_of
+from simscale.generate.place import Place, centre_line_of, place_of, token_name
 from simscale.generate.records import (
     Token,
     counted,
@@ -113,7 +113,7 @@ def _prepared(scene: Scene, t0: int, vocabulary: Vocabulary, settings: GenerateS
     return Token(
         scene=scene,
         t0=t0,
-        name=token_of(scene, t0),
+        name=token_name(scene.id, t0),
         vehicle=vehicle,
         start=start,
         later=later,

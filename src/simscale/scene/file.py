@@ -126,14 +126,25 @@ def read_scene(path: Path) -> Scene:
         BadInput: The file is missing, damaged, of another version, or holds what a scene may not hold.
     """
     header, arrays = _read_zip(path)
-    if header.get("format") != FORMAT:
-        raise BadInput(path, "format", repr(header.get("format")), repr(FORMAT))
-    if header.get("version") != VERSION:
-        raise BadInput(path, "version", repr(header.get("version")), f"{VERSION} (update simscale to read newer files)")
+    _check_version(path, header)
     _check_arrays(path, arrays)
     scene = _put_together(path, header.get("plain"), arrays)
     check(scene, path)
     return scene
+
+
+def read_length(path: Path) -> tuple[str, int]:
+    """Id and number of instants of a scene file, from its header alone.
+
+    Raises:
+        BadInput: As `read_scene`, as far as the header tells.
+    """
+    header, _ = _read_zip(path, arrays_too=False)
+    _check_version(path, header)
+    try:
+        return str(header["plain"]["id"]), int(header["arrays"]["timestamp_us"]["shape"][0])
+    except (KeyError, TypeError, IndexError, ValueError):
+        raise BadInput(path, HEADER, "without id or timestamp_us", "the header of a scene") from None
 
 
 def scene_files(folder: Path) -> list[Path]:
@@ -166,6 +177,13 @@ def _taken_apart(scene: Scene) -> tuple[dict[str, Array], dict[str, Any]]:
             plain[field.name] = value
     typed = {name: np.ascontiguousarray(value, dtype=_SHAPES[name][0]) for name, value in arrays_of(scene).items()}
     return typed, plain
+
+
+def _check_version(path: Path, header: dict[str, Any]) -> None:
+    if header.get("format") != FORMAT:
+        raise BadInput(path, "format", repr(header.get("format")), repr(FORMAT))
+    if header.get("version") != VERSION:
+        raise BadInput(path, "version", repr(header.get("version")), f"{VERSION} (update simscale to read newer files)")
 
 
 def _put_together(path: Path, plain: Any, arrays: dict[str, Array]) -> Scene:
@@ -231,7 +249,7 @@ def _write_zip(file: Any, header: dict[str, Any], arrays: dict[str, Array]) -> N
             archive.writestr(zipfile.ZipInfo(f"{name}.npy", _ZIP_TIME), buffer.getvalue(), zipfile.ZIP_DEFLATED)
 
 
-def _read_zip(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:
+def _read_zip(path: Path, *, arrays_too: bool = True) -> tuple[dict[str, Any], dict[str, Array]]:
     if not path.is_file():
         raise BadInput(path, "file", "missing", "a scene file")
     if path.stat().st_size == 0:
@@ -244,7 +262,7 @@ def _read_zip(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:
             header = json.loads(archive.read(HEADER))
             if not isinstance(header, dict):
                 raise BadInput(path, HEADER, type(header).__name__, "a table")
-            if header.get("version") != VERSION or header.get("format") != FORMAT:
+            if header.get("version") != VERSION or header.get("format") != FORMAT or not arrays_too:
                 return header, {}  # a newer file may hold anything: the caller says so
             listed = header.get("arrays")
             held = {name.removesuffix(".npy"): name for name in sizes if name != HEADER}
