@@ -58,4 +58,4 @@ def _boxes_along(line: Float[Array, "n 2"]) -> tuple[Array, Array]:
     rear_axle += (station - held)[:, None] * direction(heading)
     middle = rear_axle + centre * direction(heading)
     length, width = np.full(len(station), BOX[0]), np.full(len(station), BOX[1] + 2 * SPARE)
-    return station, shapely.polygons(corners_of(middle, heading, length, width))
+    return station, np.asarray(shapely.polygons(corners_of(middle, heading, length, width)))

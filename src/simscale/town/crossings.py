@@ -19,7 +19,7 @@ from simscale.town.trips import Trip
 Array = np.ndarray
 
 ASK_BRAKING, ASK_TIME, ASK_SPACE = 1.2, 0.9, 6.0
-"""A driver asks when the stop line is as far as braking this gently, m/s^2, this late, s, would take, and so much more, m."""
+"""A driver asks for admission where braking this gently, m/s^2, and this late, s, would stop the car so far off, m."""
 STOPS_FOR_YELLOW = 2.4
 """A driver who needs more than this to stop, m/s^2, goes on through yellow."""
 REACTION = 0.5

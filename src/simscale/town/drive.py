@@ -13,7 +13,6 @@ from simscale.scene import (
     DT,
     PACIFICA,
     Cameras,
-    CarState,
     Lights,
     Recordings,
     RoadMap,
@@ -22,7 +21,8 @@ from simscale.scene import (
     Tracks,
 )
 from simscale.scene.motion import car_state_of_poses
-from simscale.town.town import ROUTE_BEYOND, Town, TownSettings, instants, stream, town_of
+from simscale.scene.seeds import generator_of
+from simscale.town.town import ROUTE_BEYOND, Town, TownSettings, instants, town_of
 
 Array = np.ndarray
 
@@ -56,8 +56,8 @@ def chosen_drives(town: Town, settings: TownSettings) -> list[tuple[int, int]]:
     length = instants(settings)
     starts = range(0, town.flow.station.shape[1] - length + 1, length)
     candidates = [(int(ego), first) for ego in np.flatnonzero(town.drivers.can_be_ego) for first in starts]
-    order = stream(town.seed, 4).permutation(len(candidates))
-    shown = np.array([_shows(town, *candidates[i], length) for i in order])
+    order = generator_of(town.seed, "town", "drives").permutation(len(candidates))
+    shown = np.array([_shows(town, candidates[i][0], candidates[i][1], length) for i in order])
     left, chosen = list(range(len(order))), []
     while left and len(chosen) < settings.drives:
         sort = len(chosen) % shown.shape[1]
@@ -69,7 +69,7 @@ def chosen_drives(town: Town, settings: TownSettings) -> list[tuple[int, int]]:
 
 
 def _shows(town: Town, ego: int, first: int, length: int) -> Bool[Array, " sorts"]:
-    """Whether a drive gets anywhere; turns left, right, stops and goes on, follows, drives freely, passes parked cars."""
+    """Whether a drive gets anywhere, turns left, right, stops and goes on, follows, is free, passes parked cars."""
     station, speed = town.flow.station[ego, first : first + length], town.flow.speed[ego, first : first + length]
     trip = town.trips[ego]
     begin = np.array(trip.begin)
@@ -156,8 +156,14 @@ def _route(town: Town, ego: int, span: slice) -> Int[Array, " r"]:
     trip, station = town.trips[ego], town.flow.station[ego, span]
     begin = np.array(trip.begin)
     first = np.searchsorted(begin, station[0], side="right") - 1
+    here = np.searchsorted(begin, station[-1], side="right")
     last = np.searchsorted(begin, station[-1] + ROUTE_BEYOND, side="right")
-    return np.array(trip.elements[first:last], dtype=np.int64)
+    route = list(trip.elements[first:here])
+    for element in trip.elements[here:last]:
+        if element in route:  # once around the block: a centre line that meets itself has no stations
+            break
+        route.append(element)
+    return np.array(route, dtype=np.int64)
 
 
 def _moved(road: RoadMap, by: Float[Array, "2"]) -> RoadMap:

@@ -132,7 +132,7 @@ def _add_streets(table: _Table, roads: Roads) -> None:
         yaw = headings_of(middle)
         ends = np.stack([middle[0] - LAP * direction(yaw[0]), middle[-1] + LAP * direction(yaw[-1])])
         line = np.concatenate([ends[:1], middle, ends[1:]])
-        reach = half_width(roads.layout.lanes[street])
+        reach = half_width(int(roads.layout.lanes[street]))
         table.add(f"street{street}", RoadKind.DRIVABLE, _strip(line, -reach, reach))
 
 
@@ -145,7 +145,7 @@ def _add_crossings(table: _Table, roads: Roads) -> None:
         for arm in np.flatnonzero(layout.arm_street[crossing] >= 0):
             lanes = layout.lanes[layout.arm_street[crossing, arm]]
             at, yaw = arm_pose(layout, roads.reach, crossing, int(arm))
-            wide = float(half_width(lanes))
+            wide = half_width(int(lanes))
             parts.append(shapely.Polygon(_band(at, yaw, -2.0, 0.0, -wide, wide)))
             if layout.lights[crossing]:
                 name = f"crosswalk{crossing}.{arm}"
@@ -184,11 +184,11 @@ def _strip(line: Array, right: float, left: float) -> Array:
 def _outline(area: shapely.Geometry) -> Array:
     """The outer ring of the largest part of an area."""
     largest = max(shapely.get_parts(area), key=lambda part: part.area)
-    return _thinned(np.asarray(largest.exterior.coords)[:-1])
+    return _thinned(shapely.get_coordinates(shapely.get_exterior_ring(largest))[:-1])
 
 
 def _thinned(ring: Array) -> Array:
-    return np.asarray(shapely.Polygon(ring).simplify(TOLERANCE).exterior.coords)[:-1]
+    return shapely.get_coordinates(shapely.simplify(shapely.Polygon(ring), TOLERANCE))[:-1]
 
 
 def _thinned_line(line: Float[Array, "n 2"]) -> Float[Array, "_ 2"]:

@@ -85,11 +85,10 @@ def parked_cars(rng: np.random.Generator, roads: Roads, bays: list[Bay]) -> Park
                 continue
             dims = CAR_SIZES[which]
             inward = LANE_WIDTH / 2 + BAY_DEPTH - KERB_GAP[0] - gap * np.ptp(KERB_GAP) - dims[1] / 2
-            station = np.float64(place + (shift - 0.5) * 0.5 * (PITCH - dims[0]))
+            station = np.array([place + (shift - 0.5) * 0.5 * (PITCH - dims[0])])
             heading = yaw_at_station(line, station)
-            on_line = at_station(line, station)
-            xy.append(beside(on_line[None], np.atleast_1d(heading), -inward)[0])
-            yaw.append(wrap(heading + (tilt - 0.5) * np.deg2rad(2.0)))
+            xy.append(beside(at_station(line, station), heading, -inward)[0])
+            yaw.append(wrap(heading + (tilt - 0.5) * np.deg2rad(2.0))[0])
             size.append(dims)
     return ParkedCars(
         xy=np.array(xy).reshape(-1, 2), yaw=np.array(yaw, dtype=float), size=np.array(size).reshape(-1, 3)

@@ -59,7 +59,7 @@ class Roads:
         return np.flatnonzero(self.before == lane)
 
 
-def half_width(lanes: int | Array) -> float | Array:
+def half_width(lanes: int) -> float:
     """From the middle of a street to the edge of its pavement, m."""
     return lanes * LANE_WIDTH + SHOULDER
 

@@ -1,6 +1,6 @@
 """A town and some minutes of its life, from a seed.
 
-Everything random comes from Philox streams keyed by (seed, purpose), so that another number of drives changes neither
+Everything random comes from Philox streams keyed by seed and purpose, so that another number of drives changes neither
 the streets nor the parked cars.
 """
 
@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from simscale.scene import DT, BadInput, RoadMap
+from simscale.scene.seeds import generator_of
 from simscale.town.cars import Drivers, drivers_of
 from simscale.town.conflicts import conflicts_of
 from simscale.town.layout import layout_of
@@ -80,11 +81,6 @@ class Town:
     velocity: Float[Array, "a t 2"]  # m/s
 
 
-def stream(seed: int, purpose: int) -> np.random.Generator:
-    """The random numbers of one purpose in the town of one seed."""
-    return np.random.Generator(np.random.Philox(key=[seed, purpose]))
-
-
 def town_of(seed: int, *, settings: TownSettings) -> Town:
     """Builds a town and lets it live long enough for the drives that are asked for.
 
@@ -92,14 +88,14 @@ def town_of(seed: int, *, settings: TownSettings) -> Town:
         BadInput: Settings that make no town.
     """
     settings = settings.checked()
-    roads = roads_of(layout_of(stream(seed, 0), size=settings.size))
+    roads = roads_of(layout_of(generator_of(seed, "town", "roads"), size=settings.size))
     bays = bays_of(roads)
     kilometres = sum(roads.length[: roads.lanes][roads.index[: roads.lanes] == 0]) / 2000.0
-    rng = stream(seed, 2)
+    rng = generator_of(seed, "town", "drivers")
     drivers = drivers_of(rng, max(round(settings.cars_per_km * kilometres), 2))
     steps = _steps(settings, int(drivers.can_be_ego.sum()))
     trips, start = _trips(rng, roads, drivers, length=steps * DT * FASTEST + ROUTE_BEYOND)
-    signals = Signals(roads.layout, stream(seed, 3), dt=DT)
+    signals = Signals(roads.layout, generator_of(seed, "town", "lights"), dt=DT)
     flow = flow_of(roads, conflicts_of(roads), drivers, trips, signals, start=start, steps=steps, dt=DT)
     flow = _after(flow, round(WARM_UP / DT))
     poses = [
@@ -112,7 +108,7 @@ def town_of(seed: int, *, settings: TownSettings) -> Town:
         roads=roads,
         road=road_map_of(roads, bays),
         bays=bays,
-        parked=parked_cars(stream(seed, 1), roads, bays),
+        parked=parked_cars(generator_of(seed, "town", "parking"), roads, bays),
         drivers=drivers,
         trips=trips,
         flow=flow,
