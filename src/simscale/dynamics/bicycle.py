@@ -6,6 +6,8 @@ first-order lags; then one Euler step with the *old* speed, heading and steering
 creep backwards by millimetres.
 """
 
+from typing import no_type_check
+
 import numpy as np
 from numba import njit
 
@@ -20,12 +22,14 @@ MAX_STEER = np.pi / 3
 
 
 @njit(cache=True)
+@no_type_check
 def wrapped(angle):
     """The same angle in [-pi, pi), for kernels."""
     return (angle + np.pi) % (2 * np.pi) - np.pi
 
 
 @njit(cache=True)
+@no_type_check
 def bicycle_step(state, accel, steer_rate, wheel_base, dt, after):
     """Writes the state one step later into `after`; both are arrays of the eleven packed numbers."""
     lagged_accel = state[AX] + dt / (dt + ACCEL_LAG) * (accel - state[AX])

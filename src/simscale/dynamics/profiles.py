@@ -7,6 +7,7 @@ chain of springs between neighbours, and one sweep up and down solves them (`bat
 """
 
 from functools import cache
+from typing import no_type_check
 
 import numpy as np
 from jaxtyping import Float
@@ -48,6 +49,7 @@ def _quirk_q1(steps: int) -> Float[Array, "n2 n"]:
 
 
 @njit(cache=True)
+@no_type_check
 def fit_speed(pose, fit, speed):
     """Writes the speeds of `len(pose) - 1` displacements; `pose` rows are x, y, yaw, `fit` is `speed_fit`."""
     steps = len(speed)
@@ -63,6 +65,7 @@ def fit_speed(pose, fit, speed):
 
 
 @njit(cache=True)
+@no_type_check
 def fit_curvature(pose, speed, dt, curvature):
     """Writes the curvatures, 1/m, that turn the heading as `pose` does at the given speeds.
 

@@ -4,6 +4,8 @@ Everything is computed in a frame that is shifted to the first rear axle (map co
 cost digits); only the result is shifted back.
 """
 
+from typing import no_type_check
+
 import numpy as np
 from jaxtyping import Float
 from numba import njit
@@ -109,6 +111,7 @@ def coast(states: CarState, steps: int) -> CarState:
 
 
 @njit(cache=True)
+@no_type_check
 def _follow(pose, first, fit, wheel_base, dt, states):
     plans, horizon = pose.shape[0], pose.shape[1] - 1
     speed, curvature = np.empty(horizon), np.empty(horizon)

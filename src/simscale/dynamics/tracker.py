@@ -4,6 +4,8 @@ Longitudinal and lateral errors are controlled apart, each by a one-step LQR ove
 constant command brings the error at the horizon down (`BatchLQRTracker` of NAVSIM).
 """
 
+from typing import no_type_check
+
 import numpy as np
 from numba import njit
 
@@ -23,6 +25,7 @@ STOP_GAIN = 0.5
 
 
 @njit(cache=True)
+@no_type_check
 def command(state, pose, speed, curvature, i, wheel_base, dt):
     """Acceleration, m/s^2, and steering rate, rad/s, at step `i` of a reference of `len(speed)` displacements."""
     last = min(i + HORIZON, len(speed) - 1)

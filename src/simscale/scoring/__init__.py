@@ -3,6 +3,7 @@
 from simscale.scoring.boxes import contacts
 from simscale.scoring.comfort import comfort_signals, extended_comfort, history_comfort
 from simscale.scoring.epdms import score, ttc_hits
+from simscale.scoring.human_filter import human_filtered
 from simscale.scoring.rules import PARITY, SOUND, ScoringRules
 from simscale.scoring.scores import FirstFailures, Scores
 from simscale.scoring.surroundings import Surroundings, surroundings_of
@@ -18,6 +19,7 @@ __all__ = [
     "contacts",
     "extended_comfort",
     "history_comfort",
+    "human_filtered",
     "score",
     "surroundings_of",
     "ttc_hits",

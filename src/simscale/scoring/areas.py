@@ -1,6 +1,7 @@
 """Where on the road the ego is at each sample: across lanes, off the road, against the traffic, in a junction."""
 
 from dataclasses import dataclass
+from typing import no_type_check
 
 import numpy as np
 from jaxtyping import Bool
@@ -40,6 +41,7 @@ def ego_areas(ego: EgoBoxes, around: Surroundings) -> EgoAreas:
 
 
 @njit(cache=True)
+@no_type_check
 def _held(rings, wanted, x, y):
     """Whether any wanted polygon holds the point."""
     cell = cell_at(rings, x, y)
@@ -53,6 +55,7 @@ def _held(rings, wanted, x, y):
 
 
 @njit(cache=True)
+@no_type_check
 def _areas(ego, rings, lane, drivable, on_route, intersection):
     rollouts, samples = ego.speed.shape
     found = np.zeros((5, rollouts, samples), dtype=np.bool_)

@@ -3,7 +3,7 @@
 Touching counts as overlap. The ego's boxes stand on the frame of the surroundings (see there), so do the tracks'.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, no_type_check
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -73,6 +73,7 @@ def track_boxes(
 
 
 @njit(cache=True)
+@no_type_check
 def meets(dx, dy, ax, ay, half_length, half_width, bx, by, other_length, other_width):
     """Whether two boxes share a point: separating axes.
 
@@ -93,6 +94,7 @@ def meets(dx, dy, ax, ay, half_length, half_width, bx, by, other_length, other_w
 
 
 @njit(cache=True)
+@no_type_check
 def segment_meets_box(x0, y0, x1, y1, half_length, half_width):
     """Whether a segment, given in a box's own frame, shares a point with the box."""
     low, high = 0.0, 1.0
@@ -109,6 +111,7 @@ def segment_meets_box(x0, y0, x1, y1, half_length, half_width):
 
 
 @njit(cache=True)
+@no_type_check
 def _contacts(ego, others):
     rollouts, samples = ego.speed.shape
     touched = np.zeros((rollouts, samples), dtype=np.bool_)

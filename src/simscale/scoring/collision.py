@@ -4,6 +4,8 @@ A contact is the ego's fault when it hits something that stands, hits with its f
 while it straddles lanes or is off the road. A contact that is not its fault makes that track count no more.
 """
 
+from typing import no_type_check
+
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from numba import njit
@@ -27,6 +29,7 @@ def no_at_fault_collision(
 
 
 @njit(cache=True)
+@no_type_check
 def cos_bearing(ego, k, t, x, y):
     """Cosine of the angle between the ego's heading and the line from its rear axle to a point; nan on the axle."""
     dx, dy = x - ego.rear[k, t, 0], y - ego.rear[k, t, 1]
@@ -37,6 +40,7 @@ def cos_bearing(ego, k, t, x, y):
 
 
 @njit(cache=True)
+@no_type_check
 def _front_edge_meets(ego, k, t, others, r, a):
     """Whether the segment from front left to front right shares a point with a track's box."""
     ax, ay = ego.axis[k, t, 0], ego.axis[k, t, 1]
@@ -55,6 +59,7 @@ def _front_edge_meets(ego, k, t, others, r, a):
 
 
 @njit(cache=True)
+@no_type_check
 def _collisions(ego, others, exposed, stopped_speed, cos_behind, static_score):
     rollouts, samples = ego.speed.shape
     agents = others.valid.shape[1]

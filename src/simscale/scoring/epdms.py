@@ -1,6 +1,6 @@
-"""The extended predictive driver model score (EPDMS) of many drives at once: sub-scores, and their sum.
+"""The extended predictive driver model score (EPDMS) of many drives at once, from states to all sub-scores.
 
-`total = NC * DAC * DDC * TLC * (5 EP + 5 TTC + 2 LK + 2 HC) / 14` (`PDMScorer.score_proposals` of NAVSIM v2).
+The order follows `PDMScorer.score_proposals` of NAVSIM v2: where the ego is, whom it meets, how far it gets.
 """
 
 import numpy as np
@@ -16,7 +16,7 @@ from simscale.scoring.driving_direction import driving_direction
 from simscale.scoring.lane_keeping import first_lane_loss
 from simscale.scoring.progress import progress_score
 from simscale.scoring.rules import ScoringRules
-from simscale.scoring.scores import FirstFailures, Scores
+from simscale.scoring.scores import FirstFailures, Scores, total_of
 from simscale.scoring.surroundings import Surroundings
 from simscale.scoring.time_to_collision import first_ttc_hit
 from simscale.scoring.traffic_light import first_red_light
@@ -66,20 +66,17 @@ def score(
     multiplier = collision * _kept(first.off_road) * direction * _kept(first.red_light)
     progress = progress_score(progress_m, multiplier, best_progress, rules)
     comfort = history_comfort(ego, history, vehicle=vehicle, rules=rules)
-    weights = np.array(
-        [rules.progress_weight, rules.ttc_weight, rules.lane_keeping_weight, rules.history_comfort_weight]
-    )
-    weighted = np.stack([progress, _kept(first.time_to_collision), _kept(first.lane_keeping), comfort], axis=-1)
+    on_time, in_lane = _kept(first.time_to_collision), _kept(first.lane_keeping)
     return Scores(
         no_at_fault_collision=collision,
         drivable_area=_kept(first.off_road),
         driving_direction=direction,
         traffic_light=_kept(first.red_light),
         progress=progress,
-        time_to_collision=weighted[:, 1],
-        lane_keeping=weighted[:, 2],
+        time_to_collision=on_time,
+        lane_keeping=in_lane,
         history_comfort=comfort,
-        total=multiplier * (weighted * weights).sum(axis=-1) / weights.sum(),
+        total=total_of(multiplier, progress, on_time, in_lane, comfort, rules),
         multiplier=multiplier,
         progress_m=progress_m,
         first=first,

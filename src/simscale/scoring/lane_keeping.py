@@ -1,5 +1,7 @@
 """Lane keeping (LK): not longer than two seconds away from the centre line, junctions left out."""
 
+from typing import no_type_check
+
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from numba import njit
@@ -22,6 +24,7 @@ def first_lane_loss(
 
 
 @njit(cache=True)
+@no_type_check
 def _first_long_run(away, skipped, enough):
     rollouts, samples = away.shape
     first = np.full(rollouts, -1, np.int64)

@@ -6,7 +6,7 @@ answer is that of the plain even-odd rule, except that a point on an edge is out
 geometry library is strict).
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, no_type_check
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -49,6 +49,7 @@ def ring_bounds(xy: Float[Array, "p 2"], start: Int[Array, " m1"]) -> Float[Arra
 
 
 @njit(cache=True)
+@no_type_check
 def _bounds(xy, start):
     rings = len(start) - 1
     bounds = np.empty((rings, 4))
@@ -61,6 +62,7 @@ def _bounds(xy, start):
 
 
 @njit(cache=True)
+@no_type_check
 def _slab(y, low, high, count):
     if not high > low:
         return 0
@@ -68,6 +70,7 @@ def _slab(y, low, high, count):
 
 
 @njit(cache=True)
+@no_type_check
 def _slabs(xy, start):
     """Bounds, and the edges of each ring by slab: counted first, then filled in."""
     bounds = _bounds(xy, start)
@@ -103,6 +106,7 @@ def _slabs(xy, start):
 
 
 @njit(cache=True)
+@no_type_check
 def _cells(xy, start):
     """Rings by cell of a grid over all vertices: counted first, then filled in."""
     bounds = _bounds(xy, start)
@@ -137,6 +141,7 @@ def _cells(xy, start):
 
 
 @njit(cache=True)
+@no_type_check
 def cell_at(index, x, y):
     """Number of the grid cell of a point; -1 outside."""
     if not (x >= index.low[0] and y >= index.low[1]):
@@ -148,6 +153,7 @@ def cell_at(index, x, y):
 
 
 @njit(cache=True)
+@no_type_check
 def ring_holds(index, m, x, y):
     """Whether a point lies strictly inside ring `m`."""
     bounds = index.bounds

@@ -4,6 +4,8 @@ The ego's box is moved along its heading and compared with where the others real
 when the other is ahead, or beside it while the ego straddles lanes, is off the road or in a junction.
 """
 
+from typing import no_type_check
+
 import numpy as np
 from jaxtyping import Bool, Int
 from numba import njit
@@ -31,6 +33,7 @@ def first_ttc_hit(
 
 
 @njit(cache=True)
+@no_type_check
 def _ttc(ego, others, exposed, offsets, ahead_s, stopped_speed, cos_ahead, cos_behind, first, last):
     rollouts, agents = ego.speed.shape[0], others.valid.shape[1]
     hit = np.full(rollouts, -1, np.int64)

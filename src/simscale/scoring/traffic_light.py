@@ -3,6 +3,8 @@
 The start counts as well, also for a car that already stands inside (`_calculate_traffic_light_compliance`).
 """
 
+from typing import no_type_check
+
 import numpy as np
 from jaxtyping import Int
 from numba import njit
@@ -20,6 +22,7 @@ def first_red_light(ego: EgoBoxes, around: Surroundings) -> Int[Array, " k"]:
 
 
 @njit(cache=True)
+@no_type_check
 def _box_meets_ring(ego, k, t, rings, m):
     cx, cy, ax, ay = ego.centre[k, t, 0], ego.centre[k, t, 1], ego.axis[k, t, 0], ego.axis[k, t, 1]
     reach = ego.half_length + ego.half_width
@@ -41,6 +44,7 @@ def _box_meets_ring(ego, k, t, rings, m):
 
 
 @njit(cache=True)
+@no_type_check
 def _red_lights(ego, rings, red):
     rollouts, samples = ego.speed.shape
     first = np.full(rollouts, -1, np.int64)
