@@ -12,10 +12,9 @@ import numpy as np
 from jaxtyping import Int
 
 from simscale.ingest.argoverse2_map import find_archive, read_road_map
-from simscale.ingest.argoverse2_sensors import NO_CAMERAS, NO_RECORDINGS
 from simscale.ingest.observations import Observations, tracks_on_grid
 from simscale.ingest.reading import read_table
-from simscale.scene import DT, FORD_FUSION, BadInput, Lights, Scene, TrackKind
+from simscale.scene import DT, FORD_FUSION, NO_CAMERAS, NO_RECORDINGS, BadInput, Lights, Scene, TrackKind
 from simscale.scene.motion import car_state_of_poses
 from simscale.scene.routing import route_of
 

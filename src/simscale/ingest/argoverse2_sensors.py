@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation, Slerp
 
 from simscale.geometry.se3 import inverse, matrix_of
 from simscale.ingest.reading import read_table
-from simscale.scene import BadInput, Cameras, Recordings
+from simscale.scene import NO_CAMERAS, NO_RECORDINGS, BadInput, Cameras, Recordings
 
 Array = np.ndarray
 
@@ -25,17 +25,6 @@ LATEST_NS = 2**62
 
 POSE_COLUMNS = {name: float for name in ("qw", "qx", "qy", "qz", "tx_m", "ty_m", "tz_m")}
 LENS_COLUMNS = {name: float for name in ("fx_px", "fy_px", "cx_px", "cy_px", "k1", "k2", "k3")}
-
-NO_CAMERAS = Cameras(
-    name=(),
-    intrinsics=np.zeros((0, 3, 3)),
-    distortion=np.zeros((0, 5)),
-    ego_from_camera=np.zeros((0, 4, 4)),
-    size_px=np.zeros((0, 2), dtype=np.int64),
-)
-NO_RECORDINGS = Recordings(
-    sensor=(), path=(), timestamp_us=np.zeros(0, dtype=np.int64), world_from_sensor=np.zeros((0, 4, 4))
-)
 
 
 def ego_from_axle() -> Float[Array, "4 4"]:

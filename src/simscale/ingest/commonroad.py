@@ -14,12 +14,11 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from simscale.geometry.angles import direction, wrap
-from simscale.ingest.argoverse2_sensors import NO_CAMERAS, NO_RECORDINGS
 from simscale.ingest.commonroad_map import road_of
 from simscale.ingest.observations import Observations, tracks_on_grid
 from simscale.ingest.vehicle import vehicle_of_box
 from simscale.ingest.xml import number, read_xml, required
-from simscale.scene import DT, BadInput, Lights, Scene, TrackKind, Tracks
+from simscale.scene import DT, NO_CAMERAS, NO_RECORDINGS, BadInput, Lights, Scene, TrackKind, Tracks
 from simscale.scene.check import check
 from simscale.scene.motion import car_state_of_poses
 from simscale.scene.routing import route_of

@@ -15,7 +15,6 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from simscale.geometry.angles import direction
-from simscale.ingest.argoverse2_sensors import NO_CAMERAS, NO_RECORDINGS
 from simscale.ingest.observations import Observations, tracks_on_grid
 from simscale.ingest.retime import retimed
 from simscale.ingest.safe_pickle import read_pickle
@@ -24,6 +23,8 @@ from simscale.ingest.vehicle import vehicle_of_box
 from simscale.scene import (
     AGENT_KINDS,
     DT,
+    NO_CAMERAS,
+    NO_RECORDINGS,
     RENAULT_ZOE,
     BadInput,
     EgoVehicle,

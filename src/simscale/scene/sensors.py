@@ -29,6 +29,21 @@ class Recordings:
     world_from_sensor: Float[Array, "i 4 4"]
 
 
+NO_CAMERAS = Cameras(
+    name=(),
+    intrinsics=np.zeros((0, 3, 3)),
+    distortion=np.zeros((0, 5)),
+    ego_from_camera=np.zeros((0, 4, 4)),
+    size_px=np.zeros((0, 2), dtype=np.int64),
+)
+"""The rig of a source without cameras."""
+
+NO_RECORDINGS = Recordings(
+    sensor=(), path=(), timestamp_us=np.zeros(0, dtype=np.int64), world_from_sensor=np.zeros((0, 4, 4))
+)
+"""What a source without images, or without sweeps, recorded."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Ground:
     """Height of the ground on a raster; `z[row, column]` is the centre of a cell, row 0 lowest in y."""
