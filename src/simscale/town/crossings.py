@@ -24,6 +24,8 @@ STOPS_FOR_YELLOW = 2.4
 """A driver who needs more than this to stop, m/s^2, goes on through yellow."""
 REACTION = 0.5
 """Time in which a driver who sees yellow still rolls, s."""
+CLEAR_BY = 3.0
+"""A car has left a crossing when its rear is so far beyond it, m."""
 CAR_SPACE = 3.2
 """Room that a queue needs for a car beyond its length, m."""
 FLOWING = 2.5
@@ -62,7 +64,7 @@ class Crossings:
             while self.at[i] + 1 < len(trip.begin) and station[i] >= trip.begin[self.at[i] + 1]:
                 self.at[i] += 1
             held = self.admitted[i]
-            if held >= 0 and station[i] > trip.begin[held + 1] + self.rear[i] + 0.5:
+            if held >= 0 and station[i] > trip.begin[held + 1] + self.rear[i] + CLEAR_BY:
                 self._dismiss(i)
             self.on[trip.elements[self.at[i]]].append((station[i] - trip.begin[self.at[i]], i))
         for cars in self.on.values():
@@ -77,7 +79,7 @@ class Crossings:
             if self._on_lane(i):
                 distance = self._line(i) - station[i] - self.front[i]
                 approach = self._approach(self.trips[i].elements[self.at[i]])
-                waiting[approach] |= distance < WAITING_WITHIN and self.admitted[i] < 0
+                waiting[approach] |= distance < WAITING_WITHIN and not self._is_let_in(i)
                 coming[approach] |= -1.0 < distance < COMING_WITHIN * speed[i] + 4.0
         return waiting, coming, inside
 
@@ -89,20 +91,21 @@ class Crossings:
             connector = self.trips[i].elements[self.at[i] + 1]
             distance = self._line(i) - station[i] - self.front[i]
             light = lights[self._approach(connector)]
-            if self.admitted[i] >= 0:
+            if self._is_let_in(i):
                 stopping = speed[i] ** 2 / (2 * max(distance - REACTION * speed[i], 0.01))
                 if light != LightState.GREEN and distance > 0.0 and stopping < STOPS_FOR_YELLOW:
                     self._dismiss(i)
                 continue
             if distance > speed[i] ** 2 / (2 * ASK_BRAKING) + ASK_TIME * speed[i] + ASK_SPACE:
                 continue
-            if light == LightState.GREEN and self._may_enter(i, connector, station, speed):
+            left_the_last = self.admitted[i] < 0
+            if left_the_last and light == LightState.GREEN and self._may_enter(i, connector, station, speed):
                 self.admitted[i] = self.at[i] + 1
                 self.holders[connector].add(i)
 
     def closed_line(self, i: int) -> float | None:
         """Station of the stop line ahead of a car that has not been let in."""
-        closed = self._on_lane(i) and self.admitted[i] < 0
+        closed = self._on_lane(i) and not self._is_let_in(i)
         return self._line(i) if closed else None
 
     def cars_ahead(self, i: int, station: float, sight: float) -> list[tuple[int, float]]:
@@ -139,7 +142,7 @@ class Crossings:
     def _may_enter(self, i: int, connector: int, station: list[float], speed: list[float]) -> bool:
         lane = self.trips[i].elements[self.at[i]]
         ahead = [j for s, j in self.on[lane] if s > station[i] - self.trips[i].begin[self.at[i]] and j != i]
-        if any(self.admitted[j] < 0 for j in ahead):
+        if any(not self._is_let_in(j) for j in ahead):
             return False
         for other, (_, leaves) in self.conflicts[connector].items():
             if self.before[other] == lane:
@@ -188,6 +191,10 @@ class Crossings:
     def _dismiss(self, i: int) -> None:
         self.holders[self.trips[i].elements[self.admitted[i]]].discard(i)
         self.admitted[i] = -1
+
+    def _is_let_in(self, i: int) -> bool:
+        """Whether a car on a lane may go on at its end."""
+        return self.admitted[i] == self.at[i] + 1
 
     def _on_lane(self, i: int) -> bool:
         return self.at[i] % 2 == 0
