@@ -58,7 +58,7 @@ class Street:
         self._drop_far()
         for i in np.flatnonzero(self.present).tolist():
             gap, lead_speed = self._lead(i)
-            self._advance(i, _acceleration(self.speed[i], self.drivers.target_speed[i], gap, lead_speed, self.rules))
+            self._advance(i, idm_acceleration(self.speed[i], self.drivers.target_speed[i], gap, lead_speed, self.rules))
 
     def unobstructed(self, boxes: list[shapely.Polygon]) -> Bool[Array, " p"]:
         """Which of these standing boxes touch no driver and none of those before them that are shown themselves."""
@@ -141,7 +141,7 @@ def _ego_boxes(ego: CarState, vehicle: EgoVehicle) -> list[BaseGeometry]:
     return [simplified(box_polygon(xy, yaw, length=vehicle.length, width=vehicle.width)) for xy, yaw in poses]
 
 
-def _acceleration(speed: float, target_speed: float, gap: float, lead_speed: float, rules: TrafficRules) -> float:
+def idm_acceleration(speed: float, target_speed: float, gap: float, lead_speed: float, rules: TrafficRules) -> float:
     """The intelligent driver model (`IDMPolicy.idm_model`), m/s^2, within the limits of the driver."""
     approach = speed * (speed - lead_speed) / (2 * math.sqrt(rules.accel * rules.decel))
     wanted = rules.min_gap + rules.headway * speed + approach
