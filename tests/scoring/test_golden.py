@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from golden import SCENES, GoldenScene, golden_scene
 
+from golden import SCENES, GoldenScene, golden_scene
 from simscale.dynamics import simulate
 from simscale.scene import PACIFICA, CarState, Plan, Tracks
 from simscale.scoring import (
