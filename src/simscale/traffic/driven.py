@@ -43,10 +43,7 @@ TANGENT_REACH = 2
 class DrivenPath:
     """One vehicle's path, sampled every `SPACING` m, and its timing."""
 
-    xy: Float[Array, "p 2"]
-    tangent: Float[Array, "p 2"]  # direction of travel
-    yaw: Float[Array, " p"]  # of the body, unwrapped
-    free_speed: Float[Array, " p"]  # m/s
+    samples: Float[Array, "p 6"]  # columns as in corridor.py
     length: float  # m
     station: Float[Array, " t"]  # logged, never falling; held outside the track
     speed: Float[Array, " t"]  # along the path as logged, m/s
@@ -104,13 +101,14 @@ def _samples_of(
     logged_length, length = float(stations_of(line)[-1]), float(stations_of(whole)[-1])
     samples = np.arange(max(int(np.ceil(length / SPACING)), 1) + 1) * SPACING
     places, tangent = _sampled(whole, samples)
-    past = samples > logged_length
+    past = (samples > logged_length) & (len(lanes) > 0)
     body = np.interp(samples, stations_of(line), yaw)
     drift = np.arctan2(tangent[past, 1], tangent[past, 0])
     body[past] = np.unwrap(np.append(yaw[-1], drift))[1:]
     limit = _limits_beyond(scene, places, past, lanes, rules, fastest=float(speed.max()))
     free = free_speeds(samples, station, speed, tangent, limit, past, rules)
-    return {"xy": places, "tangent": tangent, "yaw": body, "free_speed": free, "length": length, "lanes_beyond": lanes}
+    table = np.concatenate([places, tangent, body[:, None], free[:, None]], axis=1)
+    return {"samples": table, "length": length, "lanes_beyond": lanes}
 
 
 def bridged(valid: Bool[Array, " t"], longest: int) -> Bool[Array, " t"]:

@@ -3,7 +3,8 @@
 Who is *on the log* repeats it. A pair of agents is looked at only when one of the two has departed from the log: the
 log itself is a solution. All agents are updated from the same state before, so their order does not matter.
 
-Boxes of agents and the ego are rows of x, y, yaw, velocity x, velocity y, yaw rate; places are box centres.
+Agents are rows of tables, and the ego is the last row. Few tables travel through the functions, because each costs
+time at every call. Boxes are x, y, yaw, velocity x, velocity y, yaw rate of the box centre.
 """
 
 from typing import NamedTuple, no_type_check
@@ -12,12 +13,10 @@ import numpy as np
 from numba import njit
 
 from simscale.geometry.boxes import boxes_overlap
-from simscale.traffic.corridor import SPACING, Paths, first_meeting, place_at
+from simscale.traffic.corridor import FREE_SPEED, SPACING, first_meeting, place_at
 
 Array = np.ndarray
 
-EGO = -1
-"""The ego's number among the agents."""
 HORIZONS = (0.5, 1.0, 1.5)
 """Instants at which a crossing car is foreseen, s (ours)."""
 SPAWN_HORIZONS = (0.0, 0.5, 1.0)
@@ -36,28 +35,15 @@ RESPONSE = 0.3
 """Time in which a late agent takes on the speed that it wants, s (ours)."""
 FARTHEST = 80.0
 """A leader is looked for this far ahead, m (ours)."""
-YELLOW, RED = 2, 3  # of LightState
+YELLOW = 2  # of LightState; red is above it
 
-
-class Log(NamedTuple):
-    """What the log says of `a` agents at instants 0 to t-1 (the first is the scene's first)."""
-
-    station: Array  # [a t] m
-    speed: Array  # [a t] along the path, m/s
-    accel: Array  # [a t] mean over the next 0.5 s, m/s^2
-    there: Array  # [a t]
-    box: Array  # [a t 6]
-    ego: Array  # [t 6]
-    ego_there: Array  # [t] false past the log's end
-    light: Array  # [l t] LightState
-
-
-class Cast(NamedTuple):
-    """Who takes part; the last row is the ego."""
-
-    length: Array  # [a+1] m
-    width: Array  # [a+1] m
-    driven: Array  # [a+1] false: replays
+# Columns of a box, which are also the first of the log's.
+X, Y, YAW, VX, VY, TURN = range(6)
+# The log's others: in the log (1 or 0); station on the path, m; speed along it, m/s; mean acceleration soon, m/s^2.
+THERE, STATION, SPEED, ACCEL = range(6, 10)
+LOG_COLUMNS = 10
+# Columns of the cast; driven is 1, replaying 0.
+LENGTH, WIDTH, DRIVEN = range(3)
 
 
 class Rules(NamedTuple):
@@ -78,11 +64,16 @@ class Rules(NamedTuple):
 
 
 class World(NamedTuple):
-    """What does not change during a drive."""
+    """What does not change during a drive; `a` agents, and one row more where the ego has one."""
 
-    log: Log
-    paths: Paths
-    cast: Cast
+    log: Array  # [a+1 t 10], from the scene's first instant on
+    light: Array  # [l t] LightState
+    cast: Array  # [a+1 3]
+    path: Array  # [p 6] samples of all paths
+    path_start: Array  # [a+1] first sample of each
+    path_length: Array  # [a] m
+    stop: Array  # [n 2] where a governed lane begins on a path: station (m), row of its light
+    stop_start: Array  # [a+1]
     rules: Rules
 
 
@@ -90,11 +81,9 @@ class Now(NamedTuple):
     """What everybody sees at one instant."""
 
     instant: int
-    ego: Array  # [6]
-    ego_departed: bool
-    box: Array  # [a 6]
-    present: Array  # [a]
-    departed: Array  # [a]
+    box: Array  # [a+1 6]
+    present: Array  # [a+1]
+    departed: Array  # [a+1]
 
 
 @njit(cache=True)
@@ -118,12 +107,8 @@ def gap_accel(gap, speed, lead_speed, standing, rules):
 
 @njit(cache=True)
 @no_type_check
-def _logged_box(world, other, instant):
-    """Whether the log has somebody at an instant, and its box then."""
-    log = world.log
-    if other == EGO:
-        return log.ego_there[instant], log.ego[instant]
-    return log.there[other, instant], log.box[other, instant]
+def _place(world, agent, station):
+    return place_at(world.path, world.path_start[agent], world.path_start[agent + 1], station)
 
 
 @njit(cache=True)
@@ -131,77 +116,87 @@ def _logged_box(world, other, instant):
 def _meeting(world, agent, station, reach, other, x, y, yaw):
     """Where the agent's corridor, from its middle to `reach` before its front, meets another's box at a pose."""
     cast = world.cast
-    half = 0.5 * cast.width[agent] + world.rules.side_margin
-    end = station + 0.5 * cast.length[agent] + reach
-    return first_meeting(world.paths, agent, station, end, half, x, y, yaw, cast.length[other], cast.width[other])
+    half = 0.5 * cast[agent, WIDTH] + world.rules.side_margin
+    end = station + 0.5 * cast[agent, LENGTH] + reach
+    begin, behind = world.path_start[agent], world.path_start[agent + 1]
+    return first_meeting(
+        world.path, begin, behind, station, end, half, x, y, yaw, cast[other, LENGTH], cast[other, WIDTH]
+    )
 
 
 @njit(cache=True)
 @no_type_check
 def _logged_gap(world, agent, other, instant, reach):
     """Gap from an agent to another in the log at an instant; infinite where the other is not ahead of it then."""
-    there, box = _logged_box(world, other, instant)
-    if not (there and world.log.there[agent, instant]):
+    log = world.log
+    if not (log[agent, instant, THERE] and log[other, instant, THERE]):
         return np.inf
-    station = world.log.station[agent, instant]
-    met = _meeting(world, agent, station, reach, other, box[0], box[1], box[2])
-    return met - station - 0.5 * world.cast.length[agent]
+    station = log[agent, instant, STATION]
+    x, y, yaw = log[other, instant, X], log[other, instant, Y], log[other, instant, YAW]
+    return _meeting(world, agent, station, reach, other, x, y, yaw) - station - 0.5 * world.cast[agent, LENGTH]
 
 
 @njit(cache=True)
 @no_type_check
-def _same_in_log(world, agent, other, box, met):
+def _same_in_log(world, agent, other, x, y, met):
     """Whether the other stood where it is now when the agent drove by in the log, and was thus no hindrance."""
-    station = world.log.station[agent]
-    if met > station[-1]:
+    log = world.log
+    low, high = 0, log.shape[1] - 1
+    if met > log[agent, high, STATION]:
         return False
-    then = np.searchsorted(station, met)
-    there, was = _logged_box(world, other, then)
-    near = np.hypot(was[0] - box[0], was[1] - box[1]) < world.rules.departure
-    return there and world.log.there[agent, then] and near
+    while low < high:  # the first instant at which the agent was that far
+        middle = (low + high) // 2
+        if log[agent, middle, STATION] < met:
+            low = middle + 1
+        else:
+            high = middle
+    if not (log[agent, low, THERE] and log[other, low, THERE]):
+        return False
+    return np.hypot(log[other, low, X] - x, log[other, low, Y] - y) < world.rules.departure
 
 
 @njit(cache=True)
 @no_type_check
-def _foreseen(box, seconds):
+def _foreseen(box, row, seconds):
     """Place and yaw of a box after some time at constant speed and turn rate."""
-    turn = box[5] * seconds
+    turn = box[row, TURN] * seconds
     if abs(turn) < 1e-6:
-        return box[0] + box[3] * seconds, box[1] + box[4] * seconds, box[2]
-    ahead, aside = np.sin(turn) / box[5], (1.0 - np.cos(turn)) / box[5]
-    return box[0] + ahead * box[3] - aside * box[4], box[1] + aside * box[3] + ahead * box[4], box[2] + turn
+        return box[row, X] + box[row, VX] * seconds, box[row, Y] + box[row, VY] * seconds, box[row, YAW]
+    ahead, aside = np.sin(turn) / box[row, TURN], (1.0 - np.cos(turn)) / box[row, TURN]
+    x = box[row, X] + ahead * box[row, VX] - aside * box[row, VY]
+    y = box[row, Y] + aside * box[row, VX] + ahead * box[row, VY]
+    return x, y, box[row, YAW] + turn
 
 
 @njit(cache=True)
 @no_type_check
 def _crossing_gap(world, agent, station, speed, other, box, seconds):
     """Gap to where a car will come into the way, and its speed along it; infinite where the two do not meet then."""
-    front = 0.5 * world.cast.length[agent]
-    x, y, yaw = _foreseen(box, seconds)
+    front = 0.5 * world.cast[agent, LENGTH]
+    x, y, yaw = _foreseen(box, other, seconds)
     met = _meeting(world, agent, station, speed * seconds + 1.0, other, x, y, yaw)
-    if met == np.inf:
-        return np.inf, 0.0
-    if station + speed * seconds - front > met + world.cast.length[other]:
-        return np.inf, 0.0  # the agent is through before the car comes
-    _x, _y, tx, ty, _yaw = place_at(world.paths, agent, met)
-    along = max(tx * box[3] + ty * box[4], 0.0)
-    gap = met - station - front - along * seconds
-    if gap < -front and along > 0.5 * np.hypot(box[3], box[4]):
+    if met == np.inf or station + speed * seconds - front > met + world.cast[other, LENGTH]:
+        return np.inf, 0.0  # no meeting, or the agent is through before the car comes
+    _x, _y, tx, ty, _yaw = _place(world, agent, met)
+    vx, vy = box[other, VX], box[other, VY]
+    along = max(tx * vx + ty * vy, 0.0)
+    px, py, tx, ty, _yaw = _place(world, agent, station)
+    if along > 0.5 * np.hypot(vx, vy) and tx * (box[other, X] - px) + ty * (box[other, Y] - py) < 0.0:
         return np.inf, 0.0  # the car comes from behind
-    return max(gap, 0.1), along
+    return max(met - station - front - along * seconds, 0.1), along
 
 
 @njit(cache=True)
 @no_type_check
-def _accel_before_crossing(world, now, agent, station, speed, other, box):
+def _accel_before_crossing(world, now, agent, station, speed, other):
     """Acceleration that a car allows which will come into the way."""
     allowed = np.inf
     for seconds in HORIZONS:
-        gap, along = _crossing_gap(world, agent, station, speed, other, box, seconds)
+        gap, along = _crossing_gap(world, agent, station, speed, other, now.box, seconds)
         if gap == np.inf:
             continue
-        if not now.departed[agent] and world.log.ego_there[now.instant]:
-            was = world.log.ego[now.instant]
+        if not now.departed[agent] and world.log[other, now.instant, THERE]:
+            was = world.log[:, now.instant]
             if _crossing_gap(world, agent, station, speed, other, was, seconds)[0] < np.inf:
                 continue  # the human came as close, and it went well
         standing = min(world.rules.min_gap + world.rules.headway * speed, gap)
@@ -211,43 +206,38 @@ def _accel_before_crossing(world, now, agent, station, speed, other, box):
 
 @njit(cache=True)
 @no_type_check
-def _accel_beside(world, now, agent, station, speed, other, box, other_departed, reach):
+def _accel_beside(world, now, agent, station, speed, other, reach):
     """Acceleration that one other box allows."""
-    met = _meeting(world, agent, station, reach, other, box[0], box[1], box[2])
+    x, y, yaw = now.box[other, X], now.box[other, Y], now.box[other, YAW]
+    met = _meeting(world, agent, station, reach, other, x, y, yaw)
     if met == np.inf:
-        if not now.departed[agent] and other != EGO:
-            return np.inf  # a late agent gives way; who keeps the log's timing drives on
-        return _accel_before_crossing(world, now, agent, station, speed, other, box)
-    if not other_departed and _same_in_log(world, agent, other, box, met):
+        if not now.departed[agent] and other < len(now.box) - 1:
+            return np.inf  # a late agent gives way; who keeps the log's timing drives on, but for the ego
+        return _accel_before_crossing(world, now, agent, station, speed, other)
+    if not now.departed[other] and _same_in_log(world, agent, other, x, y, met):
         return np.inf
-    gap = met - station - 0.5 * world.cast.length[agent]
+    gap = met - station - 0.5 * world.cast[agent, LENGTH]
     standing = world.rules.min_gap + world.rules.headway * speed
     if gap < standing:  # nobody has to keep more than the log itself had at this moment
         standing = min(standing, max(_logged_gap(world, agent, other, now.instant, reach), LEAST_GAP))
-    _x, _y, tx, ty, _yaw = place_at(world.paths, agent, met)
-    return gap_accel(gap, speed, tx * box[3] + ty * box[4], standing, world.rules)
+    _x, _y, tx, ty, _yaw = _place(world, agent, met)
+    return gap_accel(gap, speed, tx * now.box[other, VX] + ty * now.box[other, VY], standing, world.rules)
 
 
 @njit(cache=True)
 @no_type_check
 def _accel_among(world, now, agent, station, speed):
     """Acceleration that the ego and all other agents allow."""
-    cast, rules = world.cast, world.rules
-    x, y, _tx, _ty, _yaw = place_at(world.paths, agent, station)
+    rules, box = world.rules, now.box
     reach = min(5.0 + speed * rules.headway + speed * speed / (1.5 * rules.decel), FARTHEST)
     allowed = np.inf
-    for other in range(EGO, len(now.box)):
-        if other == agent or (other != EGO and not now.present[other]):
+    for other in range(len(box)):
+        if other == agent or not now.present[other] or not (now.departed[agent] or now.departed[other]):
             continue
-        other_departed = now.ego_departed if other == EGO else now.departed[other]
-        if not (now.departed[agent] or other_departed):
-            continue
-        box = now.ego if other == EGO else now.box[other]
-        near = reach + cast.length[agent] + cast.length[other] + HORIZONS[-1] * np.hypot(box[3], box[4])
-        if (box[0] - x) ** 2 + (box[1] - y) ** 2 > near * near:
-            continue
-        accel = _accel_beside(world, now, agent, station, speed, other, box, other_departed, reach)
-        allowed = min(allowed, accel)
+        moves = HORIZONS[-1] * np.hypot(box[other, VX], box[other, VY])
+        near = reach + world.cast[agent, LENGTH] + world.cast[other, LENGTH] + moves
+        if (box[other, X] - box[agent, X]) ** 2 + (box[other, Y] - box[agent, Y]) ** 2 <= near * near:
+            allowed = min(allowed, _accel_beside(world, now, agent, station, speed, other, reach))
     return allowed
 
 
@@ -255,11 +245,11 @@ def _accel_among(world, now, agent, station, speed):
 @no_type_check
 def _accel_at_lights(world, now, agent, station, speed):
     """Acceleration that the lights ahead allow: red always holds, yellow where stopping is comfortable."""
-    paths, rules, light = world.paths, world.rules, world.log.light
+    rules = world.rules
     allowed = np.inf
-    for i in range(paths.light_start[agent], paths.light_start[agent + 1]):
-        gap = paths.light_station[i] - station - 0.5 * world.cast.length[agent]
-        state = light[paths.light_row[i], min(now.instant, light.shape[1] - 1)]
+    for i in range(world.stop_start[agent], world.stop_start[agent + 1]):
+        gap = world.stop[i, 0] - station - 0.5 * world.cast[agent, LENGTH]
+        state = world.light[int(world.stop[i, 1]), min(now.instant, world.light.shape[1] - 1)]
         if gap < -INSIDE or state < YELLOW:
             continue
         needed = speed * speed / (2.0 * max(gap, 0.1))
@@ -272,12 +262,12 @@ def _accel_at_lights(world, now, agent, station, speed):
 @no_type_check
 def _free_accel(world, now, agent, station, speed):
     """Acceleration of an agent off the log that nothing holds up: towards its logged timing, or to the free speed."""
-    paths, rules = world.paths, world.rules
-    sample = min(paths.start[agent] + int(station / SPACING), paths.start[agent + 1] - 1)
-    free, later = paths.free_speed[sample], now.instant + 1
-    if not world.log.there[agent, later]:
+    rules = world.rules
+    sample = min(world.path_start[agent] + int(station / SPACING), world.path_start[agent + 1] - 1)
+    free, later = world.path[sample, FREE_SPEED], now.instant + 1
+    if not world.log[agent, later, THERE]:
         return max(rules.accel * (1.0 - (speed / free) ** rules.exponent), -rules.firm_braking)
-    late, due_speed = world.log.station[agent, later] - station, world.log.speed[agent, later]
+    late, due_speed = world.log[agent, later, STATION] - station, world.log[agent, later, SPEED]
     wanted = due_speed + np.sqrt(2.0 * rules.catch_up_accel * max(late, 0.0))
     wanted = min(wanted, max(free, due_speed))
     return min(max((wanted - speed) / RESPONSE, -rules.firm_braking), rules.catch_up_accel)
@@ -287,54 +277,55 @@ def _free_accel(world, now, agent, station, speed):
 @no_type_check
 def _moved(world, now, agent, station, speed, accel):
     """Station and speed a step later: never backwards, never ahead of the log."""
-    dt, log = world.rules.dt, world.log
-    later = max(speed + accel * dt, 0.0)
-    if later > 0.0 or speed == 0.0:
-        moved = station + 0.5 * (speed + later) * dt
+    dt, later = world.rules.dt, now.instant + 1
+    new_speed = max(speed + accel * dt, 0.0)
+    if new_speed > 0.0 or speed == 0.0:
+        moved = station + 0.5 * (speed + new_speed) * dt
     else:
         moved = station - 0.5 * speed * speed / accel
-    if log.there[agent, now.instant + 1]:
-        due = log.station[agent, now.instant + 1]
+    if world.log[agent, later, THERE]:
+        due = world.log[agent, later, STATION]
         if moved >= due - SETTLED and station <= due:
-            return due, log.speed[agent, now.instant + 1]
-    return moved, later
+            return due, world.log[agent, later, SPEED]
+    return moved, new_speed
 
 
 @njit(cache=True)
 @no_type_check
-def _driven_step(world, now, agent, station, speed):
+def _driven_step(world, now, agent, station, speed, somebody_departed):
     """Station, speed and presence of a driven agent a step later."""
     log, instant = world.log, now.instant
-    on_log = log.there[agent, instant] and station == log.station[agent, instant]
-    goes_on, due = log.there[agent, instant + 1], log.station[agent, instant + 1]
-    if on_log and goes_on and due == station and speed == 0.0:
-        return due, log.speed[agent, instant + 1], True
+    on_log = log[agent, instant, THERE] and station == log[agent, instant, STATION]
+    goes_on, due = log[agent, instant + 1, THERE] > 0.0, log[agent, instant + 1, STATION]
+    if on_log and goes_on and (not somebody_departed or (due == station and speed == 0.0)):
+        return due, log[agent, instant + 1, SPEED], True
+    if on_log and not goes_on and station < log[agent, -1, STATION]:
+        return station, speed, False  # out of sight for long, and back later
     accel = _accel_among(world, now, agent, station, speed)
-    if on_log and goes_on and accel >= min(log.accel[agent, instant], 0.0) - CONSENT:
-        return due, log.speed[agent, instant + 1], True
+    if on_log and goes_on and accel >= min(log[agent, instant, ACCEL], 0.0) - CONSENT:
+        return due, log[agent, instant + 1, SPEED], True
     accel = min(accel, _accel_at_lights(world, now, agent, station, speed))
     accel = min(accel, _free_accel(world, now, agent, station, speed))
     station, speed = _moved(world, now, agent, station, speed, accel)
-    return station, speed, station < world.paths.length[agent] - SETTLED or (goes_on and station <= due)
+    return station, speed, station < world.path_length[agent] - SETTLED or (goes_on and station <= due)
 
 
 @njit(cache=True)
 @no_type_check
-def _may_appear(world, now, agent, box):
-    """Whether the logged place is free of everybody who departed from the log, now and shortly after."""
-    cast = world.cast
-    moves = box[3] * box[3] + box[4] * box[4] > 1.0
-    for other in range(EGO, len(now.box)):
-        if not (now.ego_departed if other == EGO else now.present[other] and now.departed[other]):
+def _may_appear(world, now, agent):
+    """Whether an agent's logged place is free of everybody who departed from the log, now and shortly after."""
+    cast, logged = world.cast, world.log[:, now.instant]
+    moves = np.hypot(logged[agent, VX], logged[agent, VY]) > 1.0
+    length, width = cast[agent, LENGTH] + SPAWN_MARGIN, cast[agent, WIDTH] + SPAWN_MARGIN
+    for other in range(len(now.box)):
+        if not (now.present[other] and now.departed[other]):
             continue
-        theirs = now.ego if other == EGO else now.box[other]
         for seconds in SPAWN_HORIZONS:
             if seconds > 0.0 and not moves:
                 break  # what stands has always stood there: only a car right on it keeps it away
-            ax, ay, ayaw = _foreseen(box, seconds)
-            bx, by, byaw = _foreseen(theirs, seconds)
-            length, width = cast.length[agent] + SPAWN_MARGIN, cast.width[agent] + SPAWN_MARGIN
-            if boxes_overlap(ax, ay, ayaw, length, width, bx, by, byaw, cast.length[other], cast.width[other]):
+            ax, ay, ayaw = _foreseen(logged, agent, seconds)
+            bx, by, byaw = _foreseen(now.box, other, seconds)
+            if boxes_overlap(ax, ay, ayaw, length, width, bx, by, byaw, cast[other, LENGTH], cast[other, WIDTH]):
                 return False
     return True
 
@@ -343,60 +334,74 @@ def _may_appear(world, now, agent, box):
 @no_type_check
 def _show(world, agent, instant, station, speed, box):
     """Writes an agent's box: as logged while it is on the log, else from its path. Says whether it has departed."""
-    log, paths = world.log, world.paths
-    there, due = log.there[agent, instant], log.station[agent, instant]
-    if not world.cast.driven[agent] or (there and station == due):
-        box[:] = log.box[agent, instant]
+    there, due = world.log[agent, instant, THERE], world.log[agent, instant, STATION]
+    if not world.cast[agent, DRIVEN] or (there and station == due):
+        for i in range(6):
+            box[agent, i] = world.log[agent, instant, i]
         return False
-    x, y, tx, ty, yaw = place_at(paths, agent, station)
-    ahead = place_at(paths, agent, station + 2.0)[4]
-    box[0], box[1], box[2], box[3], box[4], box[5] = x, y, yaw, speed * tx, speed * ty, speed * (ahead - yaw) / 2.0
+    x, y, tx, ty, yaw = _place(world, agent, station)
+    ahead = _place(world, agent, station + 2.0)[4]
+    box[agent, X], box[agent, Y], box[agent, YAW] = x, y, yaw
+    box[agent, VX], box[agent, VY], box[agent, TURN] = speed * tx, speed * ty, speed * (ahead - yaw) / 2.0
     return not there or abs(station - due) > world.rules.departure
 
 
 @njit(cache=True)
 @no_type_check
-def ego_departs(world, ego, instant):
-    """Whether an ego is elsewhere than the human was."""
-    if not world.log.ego_there[instant]:
-        return True
-    was = world.log.ego[instant]
-    turned = abs((ego[2] - was[2] + np.pi) % (2.0 * np.pi) - np.pi)
-    return np.hypot(ego[0] - was[0], ego[1] - was[1]) > world.rules.departure or turned > world.rules.departure_yaw
+def _ego_departs(world, ego, instant):
+    """Whether the ego is elsewhere than the human was."""
+    was = world.log[-1, instant]
+    turned = abs((ego[YAW] - was[YAW] + np.pi) % (2.0 * np.pi) - np.pi)
+    away = np.hypot(ego[X] - was[X], ego[Y] - was[Y])
+    return not was[THERE] or away > world.rules.departure or turned > world.rules.departure_yaw
+
+
+@njit(cache=True)
+@no_type_check
+def _look(world, ego, instant, progress, speed, box, departed):
+    """Writes everybody's box and whether it has departed; the ego's is the last."""
+    agents = len(progress)
+    for i in range(agents):
+        departed[i] = _show(world, i, instant, progress[i], speed[i], box)
+    box[agents] = ego
+    departed[agents] = _ego_departs(world, ego, instant)
+
+
+@njit(cache=True)
+@no_type_check
+def _roll_one(world, ego, first, progress, speed, present, box):
+    """One drive; arrays as `roll_batch` has them, time first, without the rollouts' axis."""
+    log = world.log
+    agents = progress.shape[1]
+    departed, seen = np.zeros(agents + 1, dtype=np.bool_), np.ones(agents + 1, dtype=np.bool_)
+    _look(world, ego[0], first, progress[0], speed[0], box[0], departed)
+    for t in range(1, len(ego)):
+        instant = first + t
+        seen[:agents] = present[t - 1]
+        now = Now(instant - 1, box[t - 1], seen, departed)
+        somebody = (departed & seen).any()
+        for i in range(agents):
+            p, v, here = progress[t - 1, i], speed[t - 1, i], seen[i]
+            if not world.cast[i, DRIVEN]:
+                v, here = log[i, instant, SPEED], here and log[i, instant, THERE] > 0.0
+            elif here:
+                p, v, here = _driven_step(world, now, i, p, v, somebody)
+            progress[t, i], speed[t, i], present[t, i] = p, v, here
+        _look(world, ego[t], instant, progress[t], speed[t], box[t], departed)
+        seen[:agents] = present[t]
+        now = Now(instant, box[t], seen, departed)
+        for i in range(agents):
+            newly = log[i, instant, THERE] and not log[i, instant - 1, THERE]
+            if newly and not seen[i] and _may_appear(world, now, i):
+                progress[t, i], speed[t, i], present[t, i] = log[i, instant, STATION], log[i, instant, SPEED], True
+        for i in range(agents):
+            if present[t, i] and not seen[i]:
+                departed[i] = _show(world, i, instant, progress[t, i], speed[t, i], box[t])
 
 
 @njit(cache=True)
 @no_type_check
 def roll_batch(world, ego, first, progress, speed, present, box):
-    """Fills `progress`, `speed`, `present` `[k a t]` and `box` `[k a t 6]` after their sample 0."""
-    log, driven = world.log, world.cast.driven
-    agents = progress.shape[1]
-    departed = np.zeros(agents, dtype=np.bool_)
-    for k in range(ego.shape[0]):
-        for i in range(agents):
-            departed[i] = _show(world, i, first, progress[k, i, 0], speed[k, i, 0], box[k, i, 0])
-        for t in range(1, ego.shape[1]):
-            instant = first + t
-            moved = ego_departs(world, ego[k, t - 1], instant - 1)
-            before = box[k, :, t - 1].copy(), present[k, :, t - 1].copy()
-            now = Now(instant - 1, ego[k, t - 1], moved, before[0], before[1], departed)
-            for i in range(agents):
-                p, v, here = progress[k, i, t - 1], speed[k, i, t - 1], now.present[i]
-                if not driven[i]:
-                    v, here = log.speed[i, instant], here and log.there[i, instant]
-                elif here:
-                    p, v, here = _driven_step(world, now, i, p, v)
-                progress[k, i, t], speed[k, i, t], present[k, i, t] = p, v, here
-            for i in range(agents):
-                departed[i] = _show(world, i, instant, progress[k, i, t], speed[k, i, t], box[k, i, t])
-            moved = ego_departs(world, ego[k, t], instant)
-            after = box[k, :, t].copy(), present[k, :, t].copy()
-            now = Now(instant, ego[k, t], moved, after[0], after[1], departed)
-            for i in range(agents):
-                newly = log.there[i, instant] and not log.there[i, instant - 1]
-                if newly and not now.present[i] and _may_appear(world, now, i, log.box[i, instant]):
-                    progress[k, i, t], speed[k, i, t] = log.station[i, instant], log.speed[i, instant]
-                    present[k, i, t], box[k, i, t] = True, log.box[i, instant]
-            for i in range(agents):
-                if present[k, i, t] and not now.present[i]:
-                    departed[i] = False
+    """Fills `progress`, `speed`, `present` `[k t a]` after their sample 0, and `box` `[k t a+1 6]`."""
+    for k in range(len(ego)):
+        _roll_one(world, ego[k], first, progress[k], speed[k], present[k], box[k])
