@@ -10,7 +10,7 @@ import pytest
 from made import made_agents, made_rejection, made_sample
 from simscale.dataset.files import put_in_place
 from simscale.dataset.shards import digest_of, read_members, read_rejections, read_samples, write_unit
-from simscale.generate.sample import Sample
+from simscale.generate.sample import Sample, no_agents
 from simscale.scene import BadInput
 
 
@@ -49,7 +49,8 @@ def test_a_rejection_comes_back_with_its_path_and_agents(tmp_path):
     agents = dataclasses.replace(
         agents, xy=agents.xy[:, :9], yaw=agents.yaw[:, :9], velocity=agents.velocity[:, :9], valid=agents.valid[:, :9]
     )
-    plain, full = made_rejection(), dataclasses.replace(made_rejection(reason="ttc_at_end"), agents=agents)
+    plain = dataclasses.replace(made_rejection(), agents=no_agents(9))
+    full = dataclasses.replace(made_rejection(reason="ttc_at_end"), agents=agents)
     back = list(read_rejections(stored(tmp_path, {"unit": []}, [full, plain])))
     assert_same(back[0], plain)
     assert back[1].reason == "ttc_at_end"

@@ -148,13 +148,13 @@ def rejection_of(row: dict) -> Rejection:
     """Undoes `rejection_row`, but for the agents' velocity, which is 0."""
     index = np.array(row["agent_index"], dtype=np.int64)
     path = np.array(row["path"], dtype=np.float64).reshape(-1, 3)
-    steps = len(path) if len(index) else 0
-    poses = np.array(row["agent_poses"], dtype=np.float64).reshape(len(index), steps, 4)
+    stored = np.array(row["agent_poses"], dtype=np.float64)
+    poses = stored.reshape(len(index), -1, 4)[:, : len(path)] if len(index) else np.zeros((0, len(path), 4))
     agents = ReactingAgents(
         index=index,
         xy=poses[..., :2],
         yaw=poses[..., 2],
-        velocity=np.zeros((len(index), steps, 2)),
+        velocity=np.zeros((*poses.shape[:2], 2)),
         valid=poses[..., 3] > 0.5,
     )
     words = {key: row[key] for key in ("token", "log", "round", "stage", "expert", "reason", "t0")}

@@ -139,9 +139,7 @@ def draw_rejection(axes: Axes, scene: Scene, rejection: Rejection, *, vehicle: E
     ego = _states_of(path)
     agents = rejection.agents if len(rejection.agents.index) else no_agents(len(path))
     tracks = tracks_during(scene, agents, t0=rejection.t0, every=PICTURED)
-    worst, offender = _worst_instant(ego, tracks, vehicle)
-    if not any(word in rejection.reason for word in ("collision", "ttc")):
-        worst, offender = len(path) - 1, -1
+    worst, offender = _instant_of(rejection.reason, ego, tracks, vehicle)
     span = scene.ego.xy[rejection.t0 : rejection.t0 + HORIZON + 1]
     view = view_of(np.concatenate([path[:, :2], span]), yaw=float(path[0, 2]))
     prepare(axes, view)
@@ -164,6 +162,16 @@ def draw_rejection(axes: Axes, scene: Scene, rejection: Rejection, *, vehicle: E
             linewidth=1.4,
             zorder=9,
         )
+
+
+def _instant_of(reason: str, ego: CarState, tracks: Tracks, vehicle: EgoVehicle) -> tuple[int, int]:
+    """Which pose of a path shows the reason best, and whose box is to blame; -1 where nobody's is."""
+    last = len(ego.yaw) - 1
+    if reason == "ttc_at_end":
+        return last, _worst_instant(ego[last:], tracks.at(last, last + 1), vehicle)[1]
+    if reason in ("collision", "time_to_collision"):
+        return _worst_instant(ego, tracks, vehicle)
+    return last, -1
 
 
 def _states_of(path: Float[Array, "p 3"]) -> CarState:

@@ -12,7 +12,7 @@ ROAD_FILL = {
     RoadKind.CAR_PARK: "#ddd6c6",
     RoadKind.ROAD_BLOCK: "#d9d9d6",
     RoadKind.ROAD_BLOCK_CONNECTOR: "#d9d9d6",
-    RoadKind.INTERSECTION: "#cfd2d6",
+    RoadKind.INTERSECTION: "#d6d6d3",
     RoadKind.LANE: "#d2d2cf",
     RoadKind.CONNECTOR: "#d2d2cf",
     RoadKind.BICYCLE_LANE: "#d5ddcf",
