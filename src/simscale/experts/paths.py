@@ -9,7 +9,7 @@ stations, so that objects need to be projected once for all paths.
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy.ndimage import gaussian_filter1d
 
 from simscale.experts.rules import MergeRules, PdmClosedRules
@@ -43,6 +43,16 @@ class Paths:
         at = np.clip(station, 1e-5, own[-1])
         x, y = (np.interp(at, own, self.xy[path, :, axis]) for axis in (0, 1))
         return np.stack([x, y], axis=-1), np.interp(at, own, self.yaw[path])
+
+    def poses_of(
+        self, which: Int[Array, " p"], station: Float[Array, "p t"]
+    ) -> tuple[Float[Array, "p t 2"], Float[Array, "p t"]]:
+        """Poses of proposals, each along its own path."""
+        xy, yaw = np.empty((*station.shape, 2)), np.empty(station.shape)
+        for path in np.unique(which):
+            rows = which == path
+            xy[rows], yaw[rows] = self.poses(int(path), station[rows])
+        return xy, yaw
 
 
 def headings_of(xy: Float[Array, "n 2"]) -> Float[Array, " n"]:

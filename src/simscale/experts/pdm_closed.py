@@ -1,7 +1,8 @@
 """PDM-Closed: a planner that drives a few proposals along its route and takes the one that it scores best.
 
-Each is scored in the planner's own forecast of the traffic (Dauner et al. 2023, `PDMClosedPlanner` of NAVSIM). It is the exploratory pseudo-expert, with two presets: `PARITY` agrees with the reference, `SOUND` is the generator's
-(see rules.py). All proposals are unrolled, simulated and scored in one batch.
+Each is scored in the planner's own forecast of the traffic (Dauner et al. 2023, `PDMClosedPlanner` of NAVSIM). It is
+the exploratory pseudo-expert, with two presets: `PARITY` agrees with the reference, `SOUND` is the generator's (see
+rules.py). All proposals are unrolled, simulated and scored in one batch.
 """
 
 from dataclasses import dataclass, replace
@@ -11,10 +12,11 @@ import shapely
 from jaxtyping import Float, Int
 
 from simscale.dynamics import track
+from simscale.experts.correct import corrected
 from simscale.experts.follow import course_of, follow
 from simscale.experts.follow_reference import follow_reference
 from simscale.experts.forecast import ego_polygon, forecast_of, touches_ego
-from simscale.experts.paths import Paths, merging_paths, parallel_paths, road_from
+from simscale.experts.paths import merging_paths, parallel_paths, road_from
 from simscale.experts.ranking import ranked
 from simscale.experts.rules import SOUND, PdmClosedRules
 from simscale.geometry.se2 import to_child
@@ -86,13 +88,10 @@ def plan_pdm_closed(
         centre_line=centre_line,
         speed_limit=speed_limit,
     )
-    xy, yaw = _reference_poses(situation, rules) if rules.reference_following else _merging_poses(situation, rules)
-    plan_xy, plan_yaw = to_child(xy[:, 1:], yaw[:, 1:], frame_xy=state.xy, frame_yaw=float(state.yaw))
-    plans = Plan(xy=plan_xy, yaw=plan_yaw, dt=DT)
-    reference = np.concatenate([xy - state.xy, yaw[..., None]], axis=-1)
-    if not rules.reference_following:
-        reference[:, 0] = [0.0, 0.0, state.yaw]  # as `simulate` will have it
-    rollouts = track(reference, state, vehicle=vehicle, steps=rules.steps)
+    pose = _reference_poses(situation, rules) if rules.reference_following else _merging_poses(situation, rules)
+    xy, yaw = to_child(pose[:, 1:, :2] + state.xy, pose[:, 1:, 2], frame_xy=state.xy, frame_yaw=float(state.yaw))
+    plans = Plan(xy=xy, yaw=yaw, dt=DT)
+    rollouts = track(pose, state, vehicle=vehicle, steps=rules.steps)
     scores = score(
         rollouts,
         forecast,
@@ -103,8 +102,8 @@ def plan_pdm_closed(
     )
     return RankedProposals(
         plans=plans,
-        start_xy=xy[:, 0],
-        start_yaw=yaw[:, 0],
+        start_xy=pose[:, 0, :2] + state.xy,
+        start_yaw=pose[:, 0, 2],
         order=ranked(scores, rollouts, rules=rules),
         scores=scores,
         rollouts=rollouts,
@@ -127,7 +126,7 @@ def _lights_as_now(
     return held, [rings[light] for light in np.flatnonzero(red)]
 
 
-def _reference_poses(situation: _Situation, rules: PdmClosedRules) -> tuple[Float[Array, "p t 2"], Float[Array, "p t"]]:
+def _reference_poses(situation: _Situation, rules: PdmClosedRules) -> Float[Array, "p t 3"]:
     paths = parallel_paths(situation.centre_line, offsets=rules.lateral_offsets)
     unrolled = follow_reference(
         paths,
@@ -141,13 +140,13 @@ def _reference_poses(situation: _Situation, rules: PdmClosedRules) -> tuple[Floa
         steps=rules.steps,
     )
     which = np.repeat(np.arange(len(rules.lateral_offsets)), len(rules.speed_fractions))
-    return _poses_along(paths, which, unrolled.station)
+    xy, yaw = paths.poses_of(which, unrolled.station)
+    return _relative(xy, yaw, situation.state)
 
 
-def _merging_poses(situation: _Situation, rules: PdmClosedRules) -> tuple[Float[Array, "p t 2"], Float[Array, "p t"]]:
+def _merging_poses(situation: _Situation, rules: PdmClosedRules) -> Float[Array, "p t 3"]:
     state, limit = situation.state, max(situation.speed_limit, rules.least_limit)
-    speed = float(state.velocity[0])
-    reach = max(speed, limit) * rules.corridor_seconds + rules.road_beyond
+    reach = max(float(state.velocity[0]), limit) * rules.corridor_seconds + rules.road_beyond
     road = road_from(situation.centre_line, state, reach=reach, smoothing=rules.smoothing)
     paths, offsets = merging_paths(road, state, vehicle=situation.vehicle, rules=rules)
     course = course_of(rules, paths=len(offsets), limit=limit)
@@ -158,16 +157,14 @@ def _merging_poses(situation: _Situation, rules: PdmClosedRules) -> tuple[Float[
         course,
         situation.forecast,
         situation.red_lights,
-        speed=speed,
-        acceleration=float(state.acceleration[0]),
+        state=state,
         vehicle=situation.vehicle,
         rules=rules,
     )
-    return _poses_along(paths, course.path, station)
+    pose = _relative(*paths.poses_of(course.path, station), state)
+    pose[:, 0] = [0.0, 0.0, state.yaw]  # as `simulate` will have it
+    return corrected(pose, paths, course.path, state, vehicle=situation.vehicle, rules=rules)
 
 
-def _poses_along(
-    paths: Paths, which: Int[Array, " p"], station: Float[Array, "p t"]
-) -> tuple[Float[Array, "p t 2"], Float[Array, "p t"]]:
-    poses = [paths.poses(int(path), own) for path, own in zip(which, station, strict=True)]
-    return np.stack([xy for xy, _ in poses]), np.stack([yaw for _, yaw in poses])
+def _relative(xy: Float[Array, "p t 2"], yaw: Float[Array, "p t"], state: CarState) -> Float[Array, "p t 3"]:
+    return np.concatenate([xy - state.xy, yaw[..., None]], axis=-1)

@@ -15,8 +15,8 @@ from simscale.scoring import ScoringRules
 class MergeRules:
     """How a proposal comes from where the car stands to its line beside the centre line (ours)."""
 
-    durations: tuple[float, ...] = (3.0, 1.6)  # the merge takes this long at the present speed, s
-    shortest: tuple[float, ...] = (8.0, 6.0)  # but no less road than this, m; one for each duration
+    durations: tuple[float, ...] = (3.0, 1.6, 1.0)  # the merge takes this long at the present speed, s
+    shortest: tuple[float, ...] = (8.0, 6.0, 5.0)  # but no less road than this, m; one for each duration
     every_offset: int = 1  # this many of the durations serve all offsets, the others the centre line alone
     hold_offset: float = 2.0  # one more line stays at the present offset, up to this far aside, m
 
@@ -55,9 +55,18 @@ class PdmClosedRules:
     merge: MergeRules | None = None  # None: proposals start beside the car, on the offset line
     stop_decels: tuple[float, ...] = ()  # extra proposals that brake to a standstill like this, m/s^2 (ours)
     slowing: float = 2.0  # braking towards a lower target speed, m/s^2 (ours)
-    jerk_max: float = 4.0  # change of acceleration from the present one on, m/s^3 (ours)
+    jerk_max: float = 10.0  # change of acceleration from the present one on, m/s^3 (ours)
+    swing: float = 3.6  # acceleration may leave the present one by this at once, m/s^2 (ours) ...
+    swing_rate: float = 3.8  # ... or by this much in each second, m/s^3: comfort's jerk is a slope over 1.5 s (ours)
+    coolness: float = 0.99  # of a driver who trusts that what drives ahead goes on (Kesting et al. 2010; ours)
+    corrections: int = 0  # times that the plan is bent until the car, not the plan, is where it should be (ours)
+    correct_yaw: float = 1.0  # share of the car's error of heading that each adds to the plan (ours)
+    correct_offset: float = 0.4  # likewise of its distance from the path (ours)
+    correct_yaw_max: float = 0.6  # bounds on what they add up to, rad (ours)
+    correct_offset_max: float = 1.5  # m (ours)
     curve_accel: float = 4.0  # lateral acceleration that the target speed allows, m/s^2 (ours; comfort ends at 4.89)
     curve_yaw_rate: float = 0.75  # likewise, rad/s (ours; comfort ends at 0.95)
+    curve_slowing: float = 1.5  # braking before a bend, m/s^2 (ours)
     margin_static: float = 0.1  # widening of the car's corridor for what stands, m a side (ours)
     margin_moving: float = 0.2  # for what moves (ours)
     margin_growth: float = 0.1  # and for each second of forecast, m/s (ours)
@@ -74,7 +83,8 @@ PARITY = PdmClosedRules()
 
 SOUND = PdmClosedRules(
     lateral_offsets=(0.0, -0.5, 0.5, -1.0, 1.0),
-    decel_max=3.5,
+    min_gap=2.0,
+    decel_max=3.9,
     forecast_every=1,
     reference_following=False,
     comfort_counts=True,
@@ -82,7 +92,8 @@ SOUND = PdmClosedRules(
     diversity=0.3,
     seconds_beyond=0.9,
     merge=MergeRules(),
-    stop_decels=(1.5, 3.6),
+    stop_decels=(1.5, 2.5, 3.9),
+    corrections=3,
     scoring=SCORING_SOUND,
 )
 """The generator's default."""
