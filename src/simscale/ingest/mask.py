@@ -85,8 +85,9 @@ def _pixels(path: Path, size: tuple[int, int]) -> Bool[Array, "h w"]:
 
 def area_of(mask: Mask) -> shapely.Geometry:
     """The white part as polygons in the source's map, without specks, outlines within `TOLERANCE`."""
-    padded = np.pad(mask.drivable, 1)
-    padded |= np.pad(binary_closing(mask.drivable, np.ones((CRACK, CRACK), dtype=bool)), 1)
+    beyond = np.pad(mask.drivable, CRACK, mode="edge")  # so that cracks are closed up to the border
+    closed = binary_closing(beyond, np.ones((CRACK, CRACK), dtype=bool))[CRACK:-CRACK, CRACK:-CRACK]
+    padded = np.pad(mask.drivable | closed, 1)
     lines = np.concatenate([_edges(padded), _edges(padded.T)[..., ::-1]])  # (column, row) of both ends
     faces = shapely.get_parts(shapely.polygonize(list(shapely.linestrings(lines.astype(np.float64)))))
     inside = shapely.get_coordinates(shapely.point_on_surface(faces)).astype(int)

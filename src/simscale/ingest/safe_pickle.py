@@ -1,7 +1,7 @@
 """Reads the data of a pickle without unpickling it.
 
 A pickle is a program. We do not run it with Python's unpickler, which any list of forbidden names fails to tame; we
-walk its opcodes with a stack machine of our own that knows plain containers, numbers, strings and, by name, the five
+walk its opcodes with a stack machine of our own that knows plain containers, numbers, strings and, by name, the few
 functions with which NumPy writes arrays. It imports nothing and calls nothing that the file names: an array is made
 from its bytes by `numpy.frombuffer`, after shape, type and size have been compared with the bytes that are there.
 
@@ -56,6 +56,8 @@ NAMES = {
     "_codecs encode": "encode",
     "builtins set": "set",
     "__builtin__ set": "set",
+    "builtins bytes": "bytes",
+    "__builtin__ bytes": "bytes",
 }
 """Names that a file may mention (of NumPy 1 and of NumPy 2), and what the machine does in their place."""
 
@@ -280,6 +282,10 @@ def _set(items: Any) -> set:
     return {_hashable(item) for item in _typed(items, list)}
 
 
+def _no_bytes() -> bytes:
+    return b""  # how pickles of protocol 2 write it; a call with anything does not fit
+
+
 _CALLS: dict[str, Callable[..., Any]] = {
     "reconstruct": _reconstruct,
     "dtype": _dtype,
@@ -287,6 +293,7 @@ _CALLS: dict[str, Callable[..., Any]] = {
     "frombuffer": _array,
     "encode": _encode,
     "set": _set,
+    "bytes": _no_bytes,
 }
 
 _OPCODES: dict[str, Callable[[_Machine, Any], None]] = {
