@@ -195,6 +195,8 @@ def test_damaged_files_are_refused_by_name(copy, name, damage):
     ("name", "field", "value", "said"),
     [
         (POSES, "tx_m", float("nan"), "tx_m in row 3 is nan"),
+        (POSES, "tx_m", 1e12, "tx_m in row 3 is 1000000000000.0, expected a place within 100 km"),
+        (BOXES, "qz", 1e200, "qz in row 3"),
         (POSES, "qw", 0.0, "unit quaternion"),
         (POSES, "timestamp_ns", START_NS, "one a time"),
         (POSES, "timestamp_ns", -5, "timestamp_ns"),
@@ -244,6 +246,10 @@ def test_a_log_shorter_than_two_instants_is_refused(copy):
         (lambda m: m["lane_segments"]["3"].update(left_lane_boundary=[{"x": 1.0}]), "left_lane_boundary of 3"),
         (lambda m: m["lane_segments"]["3"]["right_lane_boundary"].pop(), "right_lane_boundary of 3"),
         (lambda m: m["drivable_areas"]["7"]["area_boundary"][0].update(x=float("nan")), "area_boundary of 7"),
+        (
+            lambda m: m["lane_segments"]["3"]["right_lane_boundary"][1].update(x=1e30),
+            "right_lane_boundary of 3 at point 1",
+        ),
         (lambda m: m["pedestrian_crossings"]["8"].pop("edge2"), "edge2 of 8"),
         (lambda m: m.pop("lane_segments"), "lane_segments is missing"),
         (lambda m: m.update(lane_segments=[]), "lane_segments is damaged"),

@@ -69,7 +69,7 @@ def test_the_av_is_the_ego_and_the_others_are_tracks(log):
         ([TRACKS[0]], "timestep of track AV is 0 timesteps"),
         ([track("AV", "vehicle", lambda t: t, 0.0, steps=[0])], "1 timesteps"),
         ([track("AV", "vehicle", lambda t: t, 0.0, steps=[0, 1, 3])], "with gaps"),
-        ([track("AV", "vehicle", lambda t: t, 0.0, steps=[0, 1, 10**9])], "timestep in row 2"),
+        ([track("AV", "vehicle", lambda t: 0 * t, 0.0, steps=[0, 1, 10**9])], "timestep in row 2"),
         ([*TRACKS, TRACKS[2]], "one track twice"),
         ([track("AV", "vehicle", lambda t: t * np.nan, 0.0)], "position_x in row 0 is nan"),
     ],

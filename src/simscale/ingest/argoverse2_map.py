@@ -19,7 +19,7 @@ from simscale.ingest.lanes import (
     merged,
     road_map_of,
 )
-from simscale.ingest.reading import read_json, read_raster
+from simscale.ingest.reading import REACH, read_json, read_raster
 from simscale.scene import BadInput, Ground, RoadKind, RoadMap
 
 Array = np.ndarray
@@ -78,11 +78,12 @@ def read_ground(folder: Path, *, origin: Float[Array, "3"]) -> Ground | None:
     scale, shift = _numbers(frames[0], frame, "s", 1)[0], _numbers(frames[0], frame, "t", 2)
     if scale <= 0:
         raise BadInput(frames[0], "s", scale, "cells per metre > 0")
-    z = read_raster(rasters[0]) - origin[2]
+    z = read_raster(rasters[0])
+    valid = np.isfinite(z)
     # A point falls into cell floor(scale * (xy + shift)), so the centre of cell (0, 0) is half a cell inside.
     return Ground(
-        z=np.nan_to_num(z),
-        valid=np.isfinite(z),
+        z=np.where(valid, z, origin[2]) - origin[2],
+        valid=valid,
         origin_xy=0.5 / scale - shift - origin[:2],
         resolution=float(1 / scale),
     )
@@ -146,9 +147,15 @@ def _points(
         points = np.array([[point["x"], point["y"]] for point in entry[field]], dtype=np.float64).reshape(-1, 2)
     except (KeyError, TypeError, ValueError):
         raise BadInput(path, where, "missing or damaged", "points with x and y, m") from None
-    if len(points) < at_least or not np.isfinite(points).all():
-        raise BadInput(path, where, f"{len(points)} points, not all finite or too few", f"{at_least} finite points")
-    return points - origin[:2]
+    if len(points) < at_least:
+        raise BadInput(path, where, f"a line of {len(points)} points", f"{at_least} or more")
+    local = points - origin[:2]
+    far = np.flatnonzero(~(np.abs(local) <= REACH).all(axis=1))
+    if len(far):
+        raise BadInput(
+            path, f"{where} at point {far[0]}", points[far[0]].tolist(), "a finite place within 100 km of the ego"
+        )
+    return local
 
 
 def _numbers(path: Path, entry: dict[str, Any], field: str, count: int) -> Float[Array, " n"]:

@@ -13,7 +13,7 @@ from jaxtyping import Int
 
 from simscale.ingest.argoverse2_map import find_archive, read_road_map
 from simscale.ingest.observations import Observations, tracks_on_grid
-from simscale.ingest.reading import read_table
+from simscale.ingest.reading import check_near, read_table
 from simscale.scene import DT, FORD_FUSION, NO_CAMERAS, NO_RECORDINGS, BadInput, Lights, Scene, TrackKind
 from simscale.scene.motion import car_state_of_poses
 from simscale.scene.routing import route_of
@@ -149,6 +149,7 @@ def _read_rows(path: Path) -> dict[str, Array]:
     columns = {"track_id": str, "object_type": str, "city": str, "timestep": int}
     floats = ("position_x", "position_y", "heading", "start_timestamp")
     rows = read_table(path, {**columns, **dict.fromkeys(floats, float)}, what="a Parquet table of tracked objects")
+    check_near(path, rows, "position_x", "position_y", "heading")
     bad = np.flatnonzero((rows["timestep"] < 0) | (rows["timestep"] >= MAX_STEPS))
     if len(bad):
         raise BadInput(path, f"timestep in row {bad[0]}", rows["timestep"][bad[0]], f"0 to {MAX_STEPS - 1}")

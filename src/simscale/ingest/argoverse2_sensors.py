@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from scipy.spatial.transform import Rotation, Slerp
 
 from simscale.geometry.se3 import inverse, matrix_of
-from simscale.ingest.reading import read_table
+from simscale.ingest.reading import check_near, read_table
 from simscale.scene import NO_CAMERAS, NO_RECORDINGS, BadInput, Cameras, Recordings
 
 Array = np.ndarray
@@ -62,8 +62,9 @@ def motions_of(path: Path, table: dict[str, Array]) -> Float[Array, "n 4 4"]:
     """Rigid motions from the columns qw to tz_m.
 
     Raises:
-        BadInput: A quaternion is not of length 1.
+        BadInput: A quaternion is not of length 1, or a place is absurdly far away.
     """
+    check_near(path, table, "tx_m", "ty_m", "tz_m")
     quat = np.stack([table[name] for name in ("qw", "qx", "qy", "qz")], axis=-1)
     length = np.linalg.norm(quat, axis=-1)
     bad = np.flatnonzero(np.abs(length - 1.0) > 0.01)

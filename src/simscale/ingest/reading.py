@@ -5,8 +5,10 @@ get past this door.
 """
 
 import json
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,12 @@ from pyarrow import feather, parquet
 from simscale.scene import BadInput
 
 Array = np.ndarray
+
+LARGEST = 1e18
+"""No number in a log is larger (times in ns are); squares of damaged ones would overflow."""
+
+REACH = 1e5
+"""All that one log speaks of lies within 100 km, m: a damaged coordinate must not ask for endless arrays (ours)."""
 
 
 def existing(path: Path, what: str) -> Path:
@@ -78,7 +86,7 @@ def read_raster(path: Path) -> Array:
     what = "a two-dimensional .npy array of floats"
     try:
         raster = np.load(existing(path, what), allow_pickle=False)
-    except (ValueError, OSError, EOFError, MemoryError, SyntaxError) as error:
+    except (ValueError, OSError, EOFError, MemoryError, SyntaxError, TokenError, zipfile.BadZipFile) as error:
         raise BadInput(path, "file", f"damaged ({_one_line(error)})", what) from None
     if not isinstance(raster, np.ndarray) or raster.ndim != 2 or raster.dtype.kind != "f" or raster.size == 0:
         found = f"{raster.dtype} {raster.shape}" if isinstance(raster, np.ndarray) else "an archive"
@@ -102,10 +110,24 @@ def _column(path: Path, table: pa.Table, name: str, kind: type) -> Array:
     if kind is str:
         return _texts(path, name, column)
     values = column.to_numpy().astype(np.int64 if kind is int else np.float64)
-    bad = np.flatnonzero(~np.isfinite(values))
+    bad = np.flatnonzero(~np.isfinite(values) | (np.abs(values) > LARGEST)) if kind is float else []
     if len(bad):
-        raise BadInput(path, f"{name} in row {bad[0]}", values[bad[0]], "a finite number")
+        raise BadInput(path, f"{name} in row {bad[0]}", values[bad[0]], f"a finite number up to {LARGEST:g}")
     return values
+
+
+def check_near(path: Path, table: Mapping[str, Array], *columns: str) -> None:
+    """Refuses coordinates that lie farther from those in the first row than a log reaches.
+
+    Raises:
+        BadInput: One does.
+    """
+    for name in columns:
+        bad = np.flatnonzero(np.abs(table[name] - table[name][:1]) > REACH)
+        if len(bad):
+            raise BadInput(
+                path, f"{name} in row {bad[0]}", table[name][bad[0]], "a place within 100 km of the first row"
+            )
 
 
 def _texts(path: Path, name: str, column: pa.ChunkedArray) -> Array:
