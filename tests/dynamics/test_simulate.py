@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from golden import SCENES, golden_scene
 
+from golden import SCENES, golden_scene
 from simscale.dynamics import coast, reference_of, simulate
 from simscale.dynamics.profiles import fit_curvature, fit_speed, speed_fit
 from simscale.geometry.angles import wrap

@@ -170,3 +170,20 @@ def test_extended_comfort(shared, number):
     kept, rms = extended_comfort(now, before, vehicle=PACIFICA, rules=PARITY)
     np.testing.assert_array_equal(kept, golden.npz["ec_ok"])
     np.testing.assert_allclose(rms, golden.npz["ec_rms"], rtol=0, atol=1e-6)
+
+
+def test_a_vocabulary(shared, number):
+    """The 128 trajectories of SimScale's batch scorer; twelve scenes have them."""
+    file = shared / "golden" / "scoring" / "vocab" / f"scene_{number:03d}.npz"
+    if not file.exists():
+        return
+    golden, wanted = scene_of(shared, number), np.load(file)
+    pose = wanted["vocab_poses"].astype(np.float64)
+    plan = Plan(xy=pose[..., :2], yaw=pose[..., 2], dt=0.1)
+    ego = simulate(plan, golden.ego, vehicle=PACIFICA, start_time_us=int(golden.npz["ego_time_us"]))
+    ours = scores_of(golden, ego, golden.kept_tracks(), None)
+    gated = [ours.no_at_fault_collision, ours.drivable_area, ours.traffic_light, ours.driving_direction]
+    np.testing.assert_array_equal(np.stack(gated, -1), wanted["eval_raw_multi"][1:])
+    kept = [ours.time_to_collision, ours.lane_keeping, ours.history_comfort]
+    np.testing.assert_array_equal(np.stack(kept, -1), wanted["eval_raw_weighted"][1:, 1:4])
+    np.testing.assert_allclose(ours.progress_m, wanted["progress_raw"][1:], rtol=0, atol=1e-6)

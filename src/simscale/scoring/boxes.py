@@ -143,4 +143,7 @@ def _contacts(ego, others):
 def contacts(ego: CarState, tracks: Tracks, *, vehicle: EgoVehicle) -> Bool[Array, "k t"]:
     """Whether the car [k t] overlaps any box of tracks [a t] or [k a t], whoever is at fault, at each sample."""
     origin = ego.xy.reshape(-1, 2)[0]
-    return _contacts(ego_boxes(ego, vehicle=vehicle, origin_xy=origin), track_boxes(tracks, origin_xy=origin))
+    others = track_boxes(tracks, origin_xy=origin)
+    assert others.valid.shape[0] in (1, ego.yaw.shape[0]), "tracks of as many rollouts as drives, or of one for all"
+    assert others.valid.shape[2] >= ego.yaw.shape[1], "tracks end before the drive"
+    return _contacts(ego_boxes(ego, vehicle=vehicle, origin_xy=origin), others)

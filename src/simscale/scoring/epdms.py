@@ -49,6 +49,8 @@ def score(
     ego = ego[:, : rules.samples]
     car = ego_boxes(ego, vehicle=vehicle, origin_xy=around.origin_xy)
     others = _others(tracks, around, rules)
+    assert others.valid.shape[0] in (1, car.speed.shape[0]), "tracks of as many rollouts as drives, or of one for all"
+    assert others.valid.shape[2] >= car.speed.shape[1], "tracks end before the drive"
     areas = ego_areas(car, around)
     station, deviation = project(around.centre_line, car.centre)
     progress_m = np.maximum(station[:, -1] - station[:, 0], 0.0)
