@@ -124,6 +124,11 @@ def test_intersections_of_the_file_decide_where_it_has_them(tmp_path):
     assert road.speed_limit[0] == 8.3
 
 
+def test_a_log_without_a_map_is_a_scene_without_one(tmp_path):
+    scene = scene_of(written(tmp_path, xml(lanes=[])))
+    assert len(scene.road) == 0 and len(scene.route) == 0 and "a map" in scene.missing
+
+
 def test_ingesting_twice_gives_the_same_bytes(tmp_path):
     log = written(tmp_path, xml())
     first, again = (write_scene(scene_of(log), tmp_path).read_bytes() for _ in range(2))
@@ -153,7 +158,6 @@ FILE_ENTITY = xml(head='<!DOCTYPE x [<!ENTITY f SYSTEM "file:///etc/hostname">]>
         (xml(attributes='commonRoadVersion="2035z" timeStepSize="0.1"'), "2035z"),
         (xml(attributes='commonRoadVersion="2018b" timeStepSize="0.5"'), "timeStepSize is 0.5"),
         (xml(attributes='commonRoadVersion="2018b"'), "timeStepSize is missing"),
-        (xml(lanes=[]), "lanelets is 0"),
         (xml(lanes=[LANES[0], LANES[0]]), "two with one id"),
         (xml(lanes=[lanelet(1, [(0, 2)], [(0, -2), (50, -2)])]), "at least 2"),
         (xml(lanes=['<lanelet id="1"/>']), "leftBound is missing"),

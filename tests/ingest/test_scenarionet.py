@@ -170,6 +170,20 @@ def test_a_scene_survives_its_file(scene, tmp_path):
     assert again.road.id == scene.road.id and again.missing == scene.missing
 
 
+def test_a_log_without_a_map_is_a_scene_without_one(tmp_path):
+    scene = scene_of(written(tmp_path, changed("map_features", {})))
+    assert len(scene.road) == 0 and len(scene.route) == 0 and "a map" in scene.missing
+
+
+@pytest.mark.parametrize("steps", [2, 3, 6])
+def test_a_log_of_a_few_instants_is_a_scene(tmp_path, steps):
+    data = small()
+    data["length"], data["metadata"]["ts"] = steps, data["metadata"]["ts"][:steps]
+    for each in data["tracks"].values():
+        each["state"] = {name: value[:steps] for name, value in each["state"].items()}
+    assert len(scene_of(written(tmp_path, data))) == steps
+
+
 def test_ingesting_twice_gives_the_same_bytes(tmp_path):
     log = written(tmp_path, small())
     first, again = (write_scene(scene_of(log), tmp_path).read_bytes() for _ in range(2))
@@ -278,3 +292,14 @@ def test_real_logs_are_sensible_driving(shared, name):
 @pytest.mark.shared
 def test_the_real_folder_holds_seven_logs(shared):
     assert len(logs_in(shared / "data/nuscenes_mini_scenarionet")) == 7
+
+
+def test_lists_that_share_their_lists_are_not_expanded(tmp_path):
+    sharing: list = [1.0, 2.0]
+    for _ in range(25):  # 2^25 numbers when written out
+        sharing = [sharing, sharing]
+    for path in ("map_features/near/polyline", "tracks/lead/state/position", "tracks/lead/type", "metadata/sdc_id"):
+        try:
+            scene_of(written(tmp_path, changed(path, sharing)))
+        except BadInput as refused:
+            assert len(str(refused)) < 300

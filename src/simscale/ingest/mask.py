@@ -89,7 +89,8 @@ def area_of(mask: Mask) -> shapely.Geometry:
     closed = binary_closing(beyond, np.ones((CRACK, CRACK), dtype=bool))[CRACK:-CRACK, CRACK:-CRACK]
     padded = np.pad(mask.drivable | closed, 1)
     lines = np.concatenate([_edges(padded), _edges(padded.T)[..., ::-1]])  # (column, row) of both ends
-    faces = shapely.get_parts(shapely.polygonize(list(shapely.linestrings(lines.astype(np.float64)))))
+    outline = np.asarray(shapely.linestrings(lines.astype(np.float64)))
+    faces = shapely.get_parts(shapely.polygonize(outline))
     inside = shapely.get_coordinates(shapely.point_on_surface(faces)).astype(int)
     white = faces[padded[inside[:, 1] + 1, inside[:, 0] + 1]] if len(faces) else faces
     to_map = np.array([mask.resolution, -mask.resolution])

@@ -268,7 +268,7 @@ def _array(raw: Any, dtype: Any, shape: Any, order: str) -> np.ndarray:
     return np.frombuffer(bytes(raw), dtype=known).reshape(sides, order="F" if order == "F" else "C")
 
 
-def _scalar(dtype: Any, raw: Any) -> np.generic:
+def _scalar(dtype: Any, raw: Any) -> Any:
     return _array(raw, dtype, (), "C")[()]
 
 

@@ -96,15 +96,15 @@ def scene_of(log: Path) -> Scene:
     """
     data = _checked(read_pickle(log), log)
     boxes = _boxes_of(data, log)
-    is_nuscenes = str(data["metadata"].get("dataset", "")).lower().startswith("nuscenes")
+    is_nuscenes = _text(data["metadata"].get("dataset")).lower().startswith("nuscenes")
     origin = np.append(np.rint(boxes.xyz[0, 0, :2]), 0.0)
     first, xy, yaw, vehicle = _ego_of(boxes, log, is_nuscenes)
     xy = xy - origin[:2]
-    road, missing = road_of(data["map_features"], log, name=str(data["id"]), origin=origin[:2], ego_xy=xy)
+    road, missing = road_of(data["map_features"], log, name=data["id"], origin=origin[:2], ego_xy=xy)
     scene = Scene(
-        id=_plain(str(data["id"])),
+        id=_plain(data["id"]),
         source="scenarionet",
-        location=str(data["metadata"].get("map", "")),
+        location=_text(data["metadata"].get("map")),
         origin=origin,
         timestamp_us=np.rint(np.arange(first, first + len(yaw)) * DT * 1e6).astype(np.int64),
         vehicle=vehicle,
@@ -142,15 +142,17 @@ def _checked(data: object, log: Path) -> dict[str, Any]:
 
 
 def _boxes_of(data: dict[str, Any], log: Path) -> _Boxes:
-    ego = str(data["metadata"].get("sdc_id", ""))
+    ego = _text(data["metadata"].get("sdc_id"))
+    if not all(isinstance(name, str) for name in data["tracks"]):
+        raise BadInput(log, "tracks", "a name that is no string", "names of tracks")
     if ego not in data["tracks"]:
-        raise BadInput(log, "metadata.sdc_id", repr(ego), "the name of a track")
+        raise BadInput(log, "metadata.sdc_id", repr(ego[:60]), "the name of a track")
     names = [ego, *(name for name in data["tracks"] if name != ego)]
     states = [_state_of(data["tracks"][name], f"{log}", f"tracks.{name}", data["length"]) for name in names]
     seen = [i for i, state in enumerate(states) if (state["valid"] > 0).any()]
     if 0 not in seen or not (states[0]["valid"] > 0).all():
         raise BadInput(log, f"tracks.{ego}.valid", "false at times", "an ego that is there at all times")
-    types = [str(data["tracks"][names[i]].get("type")) for i in seen]
+    types = [_text(data["tracks"][names[i]].get("type")) for i in seen]
     return _Boxes(
         xyz=np.stack([states[i]["position"] for i in seen]),
         yaw=np.stack([states[i]["heading"] for i in seen]),
@@ -170,12 +172,14 @@ def _state_of(track: Any, log: str, field: str, length: int) -> dict[str, Array]
     found: dict[str, Array] = {}
     for name, width in STATE_FIELDS.items():
         value = state.get(name)
-        shape = value.shape if isinstance(value, np.ndarray) and value.dtype.kind in "fiub" else None
-        if shape is None or len(shape) not in (1, 2) or shape[0] != length or (width > 1 and shape[-1] < width):
+        shape: tuple[int, ...] = ()
+        if isinstance(value, np.ndarray) and value.dtype.kind in "fiub":
+            shape = value.shape
+        if value is None or len(shape) not in (1, 2) or shape[0] != length or (width > 1 and shape[-1] < width):
             raise BadInput(log, f"{field}.{name}", f"of shape {shape}", f"numbers for {length} instants")
         found[name] = value.reshape(length, -1).astype(np.float64)
     xyz = np.zeros((length, 3))
-    xyz[:, : found["position"].shape[1]] = found["position"][:, :3]
+    xyz[:, : min(found["position"].shape[1], 3)] = found["position"][:, :3]
     found = {name: value[:, 0] for name, value in found.items()} | {"position": xyz}
     valid = found["valid"] > 0
     for name, value in found.items():
@@ -240,6 +244,11 @@ def _missing_of(data: dict[str, Any], road: RoadMap, boxes: _Boxes) -> list[str]
     if boxes.unknown:
         missing.append(f"kinds of {', '.join(boxes.unknown)} (taken as generic objects)")
     return missing
+
+
+def _text(value: object) -> str:
+    """A string, or an empty one for anything else (whose text could be endless)."""
+    return value if isinstance(value, str) else ""
 
 
 def _plain(name: str) -> str:

@@ -15,7 +15,7 @@ import shapely
 from jaxtyping import Float, Int
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from simscale.geometry.angles import wrap
 from simscale.geometry.polylines import resample, stations_of, without_repeats, yaw_along
@@ -75,6 +75,8 @@ def road_of(
     Raises:
         BadInput: An unknown kind of feature, a centre line that is none, a damaged mask.
     """
+    if not features:
+        return road_map_of([]), ["a map"]
     elements = [_element(str(key), feature, log, origin) for key, feature in features.items()]
     mask = _mask_of(log, name)
     reach = _extent(mask, origin) if mask is not None else shapely.LineString(ego_xy).buffer(REACH)
@@ -100,7 +102,7 @@ def _element(key: str, feature: Any, log: Path, origin: Float[Array, "2"]) -> Ma
     if kind in _IGNORED or kind.startswith(_IGNORED_PREFIXES):
         return None
     if kind not in _LANES and kind != "LANE_BIKE_LANE":
-        raise BadInput(log, f"map_features.{key}.type", repr(kind), "a lane, a line, a crossing or a walkway")
+        raise BadInput(log, f"map_features.{key}.type", repr(kind[:60]), "a lane, a line, a crossing or a walkway")
     line = without_repeats(_points(feature, "polyline", log, key)[:, :2] - origin, closer_than=1e-3)
     if len(line) < 2:
         raise BadInput(log, f"map_features.{key}.polyline", f"{len(line)} different points", "at least 2")
@@ -115,13 +117,19 @@ def _element(key: str, feature: Any, log: Path, origin: Float[Array, "2"]) -> Ma
 
 def _points(feature: dict[str, Any], field: str, log: Path, key: str) -> Float[Array, "n d"]:
     """Points of a line or ring; the file has them as an array or as a list of rows."""
-    try:
-        points = np.asarray(feature.get(field), dtype=np.float64)
-    except (TypeError, ValueError):
-        points = np.zeros(0)
+    value = feature.get(field)
+    is_array = isinstance(value, np.ndarray) and value.dtype.kind in "fiu"
+    points = np.array(value, dtype=np.float64) if is_array or _are_rows(value) else np.zeros((0, 0))
     if points.ndim != 2 or points.shape[1] not in (2, 3) or not np.isfinite(points).all():
         raise BadInput(log, f"map_features.{key}.{field}", f"of shape {points.shape}", "finite points [n, 2 or 3]")
     return points
+
+
+def _are_rows(value: Any) -> bool:
+    """Whether a value is a list of equally long rows of numbers; looked at row by row, as lists in lists can share."""
+    if not isinstance(value, list | tuple) or not all(isinstance(row, list | tuple | np.ndarray) for row in value):
+        return False
+    return {len(row) for row in value} in ({2}, {3}) and all(isinstance(x, int | float) for row in value for x in row)
 
 
 def _open(ring: Float[Array, "n 2"]) -> Float[Array, "m 2"]:
@@ -179,7 +187,7 @@ def _of_junctions(elements: list[MapElement]) -> list[MapElement]:
     links = coo_array((np.ones(touching.shape[1]), tuple(touching)), shape=(len(strips), len(strips)))
     _, group = connected_components(links, directed=False)
     owner, xy, yaw = _points_along(connectors)
-    a, b = cKDTree(xy).query_pairs(CROSSING_DISTANCE, output_type="ndarray").T
+    a, b = KDTree(xy).query_pairs(CROSSING_DISTANCE, output_type="ndarray").T
     crossing = (owner[a] != owner[b]) & (np.abs(np.sin(yaw[a] - yaw[b])) > np.sin(CROSSING_TURN))
     junctions = np.unique(group[owner[a[crossing]]])
     return [e for e, its in zip(connectors, group, strict=True) if its in junctions]
@@ -198,7 +206,7 @@ def _with_neighbours(elements: list[MapElement]) -> list[MapElement]:
     if len(lanes) < 2:
         return elements
     owner, xy, yaw = _points_along([elements[i] for i in lanes])
-    a, b = cKDTree(xy).query_pairs(SIDE_MAX + SIDE_STEP, output_type="ndarray").T
+    a, b = KDTree(xy).query_pairs(SIDE_MAX + SIDE_STEP, output_type="ndarray").T
     a, b = np.concatenate([a, b]), np.concatenate([b, a])
     offset = xy[b] - xy[a]
     along = offset[:, 0] * np.cos(yaw[a]) + offset[:, 1] * np.sin(yaw[a])
