@@ -29,7 +29,7 @@ MOVING = 0.3
 
 def draw_road(axes: Axes, view: View, road: RoadMap, *, route: Int[Array, " r"]) -> None:
     """The map, muted: areas, lane edges, centre lines with their direction, crossings; the route tinted."""
-    near = [m for m in range(len(road)) if _touches(view, road.ring(m)) or _touches(view, road.centre_line(m))]
+    near = np.flatnonzero(_touch(view, road.xy, road.start) | _touch(view, road.centre_xy, road.centre_start)).tolist()
     for order, (kind, fill) in enumerate(ROAD_FILL.items()):
         elements = [m for m in near if road.kind[m] == kind]
         rings = [road.ring(m) for m in elements if len(road.ring(m)) > 2]
@@ -48,14 +48,16 @@ def draw_road(axes: Axes, view: View, road: RoadMap, *, route: Int[Array, " r"])
     _draw_directions(axes, view, [line for m, line in lines.items() if road.kind[m] == RoadKind.LANE])
 
 
-def _touches(view: View, xy: Float[Array, "n 2"]) -> bool:
-    """Whether the bounding box of points meets the canvas."""
-    if len(xy) == 0:
-        return False
-    at = view.seen(xy)
-    low, high = at.min(axis=0), at.max(axis=0)
-    half = np.array([view.half_width, view.half_height])
-    return bool(np.all(low <= half) and np.all(high >= -half))
+def _touch(view: View, xy: Float[Array, "p 2"], start: Int[Array, " m1"]) -> Bool[Array, " m"]:
+    """Whether the bounding box of each ragged row meets the canvas; an empty row meets nothing."""
+    touch = np.zeros(len(start) - 1, dtype=bool)
+    filled = np.flatnonzero(np.diff(start) > 0)
+    if len(filled):
+        at, half = view.seen(xy), np.array([view.half_width, view.half_height])
+        low = np.minimum.reduceat(at, start[filled])
+        high = np.maximum.reduceat(at, start[filled])
+        touch[filled] = np.all(low <= half, axis=1) & np.all(high >= -half, axis=1)
+    return touch
 
 
 def _draw_directions(axes: Axes, view: View, lines: list[Float[Array, "_ 2"]]) -> None:

@@ -9,13 +9,12 @@ from simscale.viz.style import EGO, FAINT, INK, PAPER, PERTURBED, expert_colour
 
 def funnel(counts: Counts) -> Figure:
     """A funnel for each expert, and beside it what the rest was rejected for."""
-    experts = list(counts.experts)
     reasons = _reasons(counts)
-    rows = max(3 * len(experts) + 2, len(reasons) + 1, 6)
-    figure = Figure(figsize=(12, 0.34 * rows + 1.0), dpi=110, layout="constrained", facecolor="white")
+    rows = max(2 * (len(counts.experts) + 3), len(reasons), 6)
+    figure = Figure(figsize=(12, 0.3 * rows + 0.7), dpi=110, layout="constrained", facecolor="white")
     left, right = figure.subplots(1, 2, width_ratios=(1.1, 1))
     _draw_stages(left, counts)
-    _draw_reasons(right, reasons)
+    _draw_reasons(right, reasons, rows)
     return figure
 
 
@@ -28,22 +27,22 @@ def _draw_stages(axes: Axes, counts: Counts) -> None:
     ]
     for row, (word, number, colour) in enumerate(bars):
         share = number / counts.rounds if counts.rounds else 0.0
-        axes.barh(row, number, color=colour, height=0.66)
+        axes.barh(row, number, color=colour, height=0.46)
         axes.text(number, row, f"  {number}  ({share:.0%})", va="center", fontsize=9, color=INK)
-        axes.text(0, row - 0.36, word, va="bottom", fontsize=8, color=FAINT)
+        axes.text(0, row - 0.25, word, va="bottom", fontsize=8, color=FAINT)
     axes.set_ylim(len(bars) - 0.4, -0.9)
     axes.set_xlim(0, max(counts.rounds, 1) * 1.25)
     axes.set_title("pairs of token and round", fontsize=10, color=INK, loc="left")
     _bare(axes)
 
 
-def _draw_reasons(axes: Axes, reasons: list[tuple[str, int, str]]) -> None:
+def _draw_reasons(axes: Axes, reasons: list[tuple[str, int, str]], rows: int) -> None:
     most = max((number for _, number, _ in reasons), default=1)
     for row, (_, number, colour) in enumerate(reasons):
         axes.barh(row, number, color=colour, height=0.66, alpha=0.8)
         axes.text(number, row, f"  {number}", va="center", fontsize=8.5, color=INK)
     axes.set_yticks(range(len(reasons)), [word for word, _, _ in reasons], fontsize=8.5, color=INK)
-    axes.set_ylim(len(reasons) - 0.4, -0.9)
+    axes.set_ylim(rows - 0.4, -0.9)
     axes.set_xlim(0, most * 1.2)
     axes.set_title("what the rest was rejected for", fontsize=10, color=INK, loc="left")
     _bare(axes, ticks=True)

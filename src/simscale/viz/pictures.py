@@ -30,6 +30,9 @@ FUTURE = 80
 PICTURED = 5
 """Steps between the poses of a rejection's path."""
 
+CLOSE = {"margin": 9.0, "least": 18.0}
+"""How much of the world a small picture shows, m."""
+
 
 def scene_picture(scene: Scene, *, instant: int, radius: float = 60.0) -> Figure:
     """A scene at one moment."""
@@ -108,7 +111,8 @@ def draw_answers(axes: Axes, scene: Scene, sample: Sample, *, names: bool = True
     shown = next((label for label in sample.experts if label.accepted), sample.experts[0])
     paths = [label.ego.xy[: HORIZON + 1] for label in sample.experts]
     human = scene.ego.xy[sample.t0 : first + HORIZON + 1]
-    view = view_of(np.concatenate([sample.ego.xy[: HORIZON + 1], human, *paths]), yaw=float(sample.state.yaw))
+    seen = np.concatenate([sample.ego.xy[: HORIZON + 1], human, *paths])
+    view = view_of(seen, yaw=float(sample.state.yaw)) if names else view_of(seen, yaw=float(sample.state.yaw), **CLOSE)
     prepare(axes, view)
     _draw_around(axes, view, scene, instant=first)
     last = min(HORIZON, len(shown.ego.yaw) - 1)
@@ -141,7 +145,7 @@ def draw_rejection(axes: Axes, scene: Scene, rejection: Rejection, *, vehicle: E
     tracks = tracks_during(scene, agents, t0=rejection.t0, every=PICTURED)
     worst, offender = _instant_of(rejection.reason, ego, tracks, vehicle)
     span = scene.ego.xy[rejection.t0 : rejection.t0 + HORIZON + 1]
-    view = view_of(np.concatenate([path[:, :2], span]), yaw=float(path[0, 2]))
+    view = view_of(np.concatenate([path[:, :2], span]), yaw=float(path[0, 2]), **CLOSE)
     prepare(axes, view)
     _draw_around(axes, view, scene, instant=min(rejection.t0 + worst * PICTURED, len(scene) - 1))
     draw_tracks(axes, view, tracks, instant=worst, reacting=agents.index)
