@@ -56,6 +56,28 @@ def _held(rings, wanted, x, y):
 
 @njit(cache=True)
 @no_type_check
+def _count_corner(rings, lane, drivable, x, y, corners_in, touched, lanes):
+    """Adds a corner to the lanes that hold it; returns how many lanes hold any, and whether it is on the road."""
+    on_road = False
+    cell = cell_at(rings, x, y)
+    if cell < 0:
+        return lanes, on_road
+    for entry in range(rings.ring_of_cell[cell], rings.ring_of_cell[cell + 1]):
+        m = rings.ring[entry]
+        asked = lane[m] or (drivable[m] and not on_road)
+        if not asked or not ring_holds(rings, m, x, y):
+            continue
+        on_road = on_road or drivable[m]
+        if lane[m]:
+            if corners_in[m] == 0:
+                touched[lanes] = m
+                lanes += 1
+            corners_in[m] += 1
+    return lanes, on_road
+
+
+@njit(cache=True)
+@no_type_check
 def _areas(ego, rings, lane, drivable, on_route, intersection):
     rollouts, samples = ego.speed.shape
     found = np.zeros((5, rollouts, samples), dtype=np.bool_)
@@ -65,26 +87,12 @@ def _areas(ego, rings, lane, drivable, on_route, intersection):
         for t in range(samples):
             cx, cy = ego.centre[k, t, 0], ego.centre[k, t, 1]
             ax, ay = ego.axis[k, t, 0], ego.axis[k, t, 1]
-            lanes, off_road = 0, False
+            lanes, off_road, whole = 0, False, False
             for corner in range(4):
                 front, left = FRONT_SIGN[corner] * ego.half_length, LEFT_SIGN[corner] * ego.half_width
                 x, y = cx + front * ax - left * ay, cy + front * ay + left * ax
-                on_road = False
-                cell = cell_at(rings, x, y)
-                if cell >= 0:
-                    for entry in range(rings.ring_of_cell[cell], rings.ring_of_cell[cell + 1]):
-                        m = rings.ring[entry]
-                        asked = lane[m] or (drivable[m] and not on_road)
-                        if not asked or not ring_holds(rings, m, x, y):
-                            continue
-                        on_road = on_road or drivable[m]
-                        if lane[m]:
-                            if corners_in[m] == 0:
-                                touched[lanes] = m
-                                lanes += 1
-                            corners_in[m] += 1
+                lanes, on_road = _count_corner(rings, lane, drivable, x, y, corners_in, touched, lanes)
                 off_road = off_road or not on_road
-            whole = False
             for i in range(lanes):
                 whole = whole or corners_in[touched[i]] == 4
                 corners_in[touched[i]] = 0

@@ -95,6 +95,25 @@ def meets(dx, dy, ax, ay, half_length, half_width, bx, by, other_length, other_w
 
 @njit(cache=True)
 @no_type_check
+def ego_meets(ego, k, t, step, others, r, a, then):
+    """Whether the ego's box at sample `t`, moved `step` m along its heading, meets a track's box at sample `then`."""
+    ax, ay = ego.axis[k, t, 0], ego.axis[k, t, 1]
+    return meets(
+        others.centre[r, a, then, 0] - (ego.centre[k, t, 0] + step * ax),
+        others.centre[r, a, then, 1] - (ego.centre[k, t, 1] + step * ay),
+        ax,
+        ay,
+        ego.half_length,
+        ego.half_width,
+        others.axis[r, a, then, 0],
+        others.axis[r, a, then, 1],
+        others.half[r, a, 0],
+        others.half[r, a, 1],
+    )
+
+
+@njit(cache=True)
+@no_type_check
 def segment_meets_box(x0, y0, x1, y1, half_length, half_width):
     """Whether a segment, given in a box's own frame, shares a point with the box."""
     low, high = 0.0, 1.0
@@ -119,22 +138,7 @@ def _contacts(ego, others):
         r = k if others.valid.shape[0] > 1 else 0
         for t in range(samples):
             for a in range(others.valid.shape[1]):
-                if not others.valid[r, a, t]:
-                    continue
-                dx = others.centre[r, a, t, 0] - ego.centre[k, t, 0]
-                dy = others.centre[r, a, t, 1] - ego.centre[k, t, 1]
-                if meets(
-                    dx,
-                    dy,
-                    ego.axis[k, t, 0],
-                    ego.axis[k, t, 1],
-                    ego.half_length,
-                    ego.half_width,
-                    others.axis[r, a, t, 0],
-                    others.axis[r, a, t, 1],
-                    others.half[r, a, 0],
-                    others.half[r, a, 1],
-                ):
+                if others.valid[r, a, t] and ego_meets(ego, k, t, 0.0, others, r, a, t):
                     touched[k, t] = True
                     break
     return touched

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from numba import njit
 
-from simscale.scoring.boxes import EgoBoxes, TrackBoxes, meets, segment_meets_box
+from simscale.scoring.boxes import EgoBoxes, TrackBoxes, ego_meets, segment_meets_box
 from simscale.scoring.rules import ScoringRules
 
 Array = np.ndarray
@@ -30,9 +30,9 @@ def no_at_fault_collision(
 
 @njit(cache=True)
 @no_type_check
-def cos_bearing(ego, k, t, x, y):
+def cos_bearing(ego, k, t, point):
     """Cosine of the angle between the ego's heading and the line from its rear axle to a point; nan on the axle."""
-    dx, dy = x - ego.rear[k, t, 0], y - ego.rear[k, t, 1]
+    dx, dy = point[0] - ego.rear[k, t, 0], point[1] - ego.rear[k, t, 1]
     distance = np.hypot(dx, dy)
     if distance == 0.0:
         return np.nan  # every comparison is false then, as in the reference
@@ -69,27 +69,13 @@ def _collisions(ego, others, exposed, stopped_speed, cos_behind, static_score):
         ignored = np.zeros(agents, dtype=np.bool_)
         for t in range(samples):
             for a in range(agents):
-                if ignored[a] or not others.valid[r, a, t]:
-                    continue
-                x, y = others.centre[r, a, t, 0], others.centre[r, a, t, 1]
-                if not meets(
-                    x - ego.centre[k, t, 0],
-                    y - ego.centre[k, t, 1],
-                    ego.axis[k, t, 0],
-                    ego.axis[k, t, 1],
-                    ego.half_length,
-                    ego.half_width,
-                    others.axis[r, a, t, 0],
-                    others.axis[r, a, t, 1],
-                    others.half[r, a, 0],
-                    others.half[r, a, 1],
-                ):
+                if ignored[a] or not others.valid[r, a, t] or not ego_meets(ego, k, t, 0.0, others, r, a, t):
                     continue
                 if ego.speed[k, t] <= stopped_speed:
                     at_fault = False
                 elif others.stopped[r, a, t]:
                     at_fault = True
-                elif cos_bearing(ego, k, t, x, y) < cos_behind:
+                elif cos_bearing(ego, k, t, others.centre[r, a, t]) < cos_behind:
                     at_fault = False
                 else:
                     at_fault = exposed[k, t] or _front_edge_meets(ego, k, t, others, r, a)

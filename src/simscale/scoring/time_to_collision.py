@@ -11,7 +11,7 @@ from jaxtyping import Bool, Int
 from numba import njit
 
 from simscale.scene import DT
-from simscale.scoring.boxes import EgoBoxes, TrackBoxes, meets
+from simscale.scoring.boxes import EgoBoxes, TrackBoxes, ego_meets
 from simscale.scoring.collision import cos_bearing
 from simscale.scoring.rules import ScoringRules
 
@@ -45,28 +45,13 @@ def _ttc(ego, others, exposed, offsets, ahead_s, stopped_speed, cos_ahead, cos_b
             if speed < stopped_speed or hit[k] >= 0:
                 continue
             for f in range(len(offsets)):
-                step = speed * ahead_s[f]
-                cx = ego.centre[k, t, 0] + step * ego.axis[k, t, 0]
-                cy = ego.centre[k, t, 1] + step * ego.axis[k, t, 1]
                 then = t + offsets[f]
                 for a in range(agents):
                     if ignored[a] or not others.valid[r, a, then]:
                         continue
-                    x, y = others.centre[r, a, then, 0], others.centre[r, a, then, 1]
-                    if not meets(
-                        x - cx,
-                        y - cy,
-                        ego.axis[k, t, 0],
-                        ego.axis[k, t, 1],
-                        ego.half_length,
-                        ego.half_width,
-                        others.axis[r, a, then, 0],
-                        others.axis[r, a, then, 1],
-                        others.half[r, a, 0],
-                        others.half[r, a, 1],
-                    ):
+                    if not ego_meets(ego, k, t, speed * ahead_s[f], others, r, a, then):
                         continue
-                    bearing = cos_bearing(ego, k, t, x, y)
+                    bearing = cos_bearing(ego, k, t, others.centre[r, a, then])
                     if bearing > cos_ahead or (exposed[k, t] and not bearing < cos_behind):
                         hit[k] = t
                         break
