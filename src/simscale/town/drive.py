@@ -46,7 +46,11 @@ def town_scenes(seed: int, *, settings: TownSettings) -> Iterator[Scene]:
     Raises:
         BadInput: Settings that make no town.
     """
-    town = town_of(seed, settings=settings)
+    return scenes_of(town_of(seed, settings=settings), settings=settings)
+
+
+def scenes_of(town: Town, *, settings: TownSettings) -> Iterator[Scene]:
+    """The drives of a town that is there already, made with the same settings."""
     for number, (ego, first) in enumerate(chosen_drives(town, settings)):
         yield scene_of(town, ego, first, instants(settings), number)
 

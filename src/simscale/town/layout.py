@@ -20,7 +20,7 @@ SHAKE = 0.1
 LEAN = 0.35
 """How much of the angle between the grid's axis and its street an arm follows."""
 LOST_ARMS = 0.3
-"""Chance that a street between two four-way crossings is left out."""
+"""Chance that a street between two four-way crossings is left out; at most half of these lose an arm."""
 WANDERING = 0.6
 """Chance that a street wanders sideways."""
 FOUR_WAY_LIGHTS, T_LIGHTS = 0.75, 0.35
@@ -92,6 +92,7 @@ def _edges(rng: np.random.Generator, n: int) -> list[tuple]:
 
     corner = {(0, 0), (0, n - 1), (n - 1, 0), (n - 1, n - 1)}
     edges = []
+    may_lose = (n - 2) ** 2 // 4
     degree = {(i, j): 4 - (i in (0, n - 1)) - (j in (0, n - 1)) for i in range(n) for j in range(n)}
     for i in range(n):
         for j in range(n):
@@ -99,7 +100,9 @@ def _edges(rng: np.random.Generator, n: int) -> list[tuple]:
                 k, m = i + di, j + dj
                 if k >= n or m >= n or {(i, j), (k, m)} & corner:
                     continue
-                if degree[i, j] == 4 and degree[k, m] == 4 and rng.random() < LOST_ARMS:
+                both_four = degree[i, j] == 4 and degree[k, m] == 4
+                if both_four and may_lose and rng.random() < LOST_ARMS:
+                    may_lose -= 1
                     degree[i, j], degree[k, m] = 3, 3
                     continue
                 along = ("row", j) if arm == 0 else ("column", i)

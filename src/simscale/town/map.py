@@ -12,7 +12,6 @@ from jaxtyping import Float
 
 from simscale.geometry.angles import direction
 from simscale.geometry.polygons import ragged
-from simscale.geometry.polylines import at_station
 from simscale.scene import RoadKind, RoadMap
 from simscale.town.curves import beside, headings_of
 from simscale.town.parking import Bay
@@ -26,7 +25,7 @@ CROSSWALK = (0.7, 3.7)
 """A pedestrian crossing lies between these distances from the end of a street, m."""
 STOP_LINE_DEPTH = 0.4
 """m."""
-TOLERANCE = 0.01
+TOLERANCE = 0.02
 """Vertices that move an outline by less are left out, m."""
 
 
@@ -177,8 +176,8 @@ def _band(at: Array, yaw: float, near: float, far: float, right: float, left: fl
 def _strip(line: Array, right: float, left: float) -> Array:
     """The ring between two parallels of a line."""
     yaw = headings_of(line)
-    ring = np.concatenate([_thinned_line(beside(line, yaw, right)), _thinned_line(beside(line, yaw, left))[::-1]])
-    return ring
+    sides = (beside(line, yaw, right), beside(line, yaw, left)[::-1])
+    return np.concatenate([_sparse(side) for side in sides])
 
 
 def _outline(area: shapely.Geometry) -> Array:
@@ -193,5 +192,8 @@ def _thinned(ring: Array) -> Array:
 
 def _thinned_line(line: Float[Array, "n 2"]) -> Float[Array, "_ 2"]:
     """Fewer points where the line is straight, never more than 5 m apart."""
-    kept = np.asarray(shapely.LineString(line).simplify(TOLERANCE / 2).segmentize(5.0).coords)
-    return kept if len(kept) >= 2 else at_station(line, np.array([0.0, 1e9]))
+    return shapely.get_coordinates(shapely.segmentize(shapely.LineString(_sparse(line, TOLERANCE / 4)), 5.0))
+
+
+def _sparse(line: Array, tolerance: float = TOLERANCE) -> Array:
+    return shapely.get_coordinates(shapely.simplify(shapely.LineString(line), tolerance))

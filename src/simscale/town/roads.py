@@ -72,7 +72,7 @@ def roads_of(layout: Layout) -> Roads:
     lanes = len(rows)
     rows += [row for crossing in range(len(layout.xy)) for row in _connector_rows(layout, rows[:lanes], crossing)]
 
-    def column(name: str, missing: float = -1) -> Array:
+    def column(name: str, missing: float | int = -1) -> Array:
         return np.array([row.get(name, missing) for row in rows])
 
     line = tuple(row["line"] for row in rows)
@@ -109,7 +109,7 @@ def arm_pose(layout: Layout, reach: Float[Array, " j"], crossing: int, arm: int)
 
 
 def _middle_line(layout: Layout, reach: Array, street: int) -> Array:
-    (a, arm), (b, back) = layout.ends[street]
+    (a, arm), (b, back) = layout.ends[street].tolist()
     start, start_yaw = arm_pose(layout, reach, a, arm)
     end, away_yaw = arm_pose(layout, reach, b, back)
     bulge = float(layout.bulge[street] * np.hypot(*(end - start)))

@@ -46,7 +46,7 @@ class TownSettings:
     """Scenes to write."""
     duration: float = 20.0
     """Length of a drive, s."""
-    cars_per_km: float = 14.0
+    cars_per_km: float = 20.0
     """Moving cars for each km of street, both directions together."""
 
     def checked(self) -> "TownSettings":

@@ -6,6 +6,7 @@ model (Treiber, Hennecke, Helbing 2000) with two bounds, both ours: nobody brake
 nobody changes acceleration faster than passengers like.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -119,7 +120,7 @@ class _Cars:
     def _free(self, i: int, time: float) -> float:
         speed, (most, _, _, _, phase) = self.speed[i], self.habits[i]
         place = min(int((self.station[i] + PREVIEW * speed) / SPACING), len(self.fast[i]) - 1)
-        target = self.fast[i][place] * (1.0 + MOOD * np.sin(MOOD_RATE * time + phase))
+        target = self.fast[i][place] * (1.0 + MOOD * math.sin(MOOD_RATE * time + phase))
         if speed <= target:
             return most * (1.0 - (speed / target) ** 4)
         return max(-SLOWING * (speed - target), -EASY_SLOWING)
@@ -140,7 +141,7 @@ class _Cars:
         """The intelligent driver model's acceleration, and the deceleration that physics asks for."""
         speed, (most, comfortable, headway, _, _) = self.speed[i], self.habits[i]
         gap = max(gap, 0.05)
-        closing = speed * (speed - lead_speed) / (2.0 * np.sqrt(most * comfortable))
+        closing = speed * (speed - lead_speed) / (2.0 * math.sqrt(most * comfortable))
         desired = standing_gap + max(speed * headway + closing, 0.0)
         room = max(gap - 0.6 * standing_gap, 0.05) + lead_speed**2 / (2 * LEADER_BRAKING)
         needed = speed**2 / (2 * room)
