@@ -22,6 +22,8 @@ ALONGSIDE = 0.5
 """Obstacles up to this far behind the front bumper still lead, m: what is farther back is beside the car."""
 LEAST_GAP = 0.2
 """A gap is not taken smaller than this, m."""
+LEAST_BRAKE = 0.3
+"""What is left of the braking when the car comes to rest, m/s^2."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +47,7 @@ class Driver(NamedTuple):
     jerk: float
     swing: float
     swing_rate: float
+    soft_stop: float
     coolness: float
     front: float  # from the rear axle to the front bumper, m
 
@@ -99,10 +102,9 @@ def _wanted(v, target, gap, lead_speed, driver):
 
 @njit(cache=True)
 @no_type_check
-def _drive(
-    start, target, brake, path, allowed, blocked, obstacles, stops, looks, driver, dt, alongside, least_gap, out
-):
+def _drive(start, target, brake, path, allowed, blocked, obstacles, stops, looks, driver, constants, out):
     """One proposal: `start` is (speed, acceleration), `out [t 2]` receives station and speed."""
+    dt, alongside, least_gap, least_brake = constants
     s, v, a = 0.0, start[0], start[1]
     out[0, 0], out[0, 1] = s, v
     i = 0
@@ -115,6 +117,7 @@ def _drive(
             front = s + driver.front
             at, lead = _lead(blocked, obstacles.along, obstacles.moving, stops, step, looks, front - alongside)
             wanted = _wanted(v, min(target, allowed[i]), max(at - front, least_gap), lead, driver)
+        wanted = max(wanted, -(least_brake + v / driver.soft_stop))
         most = max(driver.swing, driver.swing_rate * (step + 1) * dt)
         wanted = min(max(wanted, start[1] - most), start[1] + most)
         a += min(max(wanted - a, -driver.jerk * dt), driver.jerk * dt)
@@ -131,7 +134,7 @@ def _drive(
 def _drive_all(start, paths, offsets, allowed, course, obstacles, stops, looks, driver, margins, constants, steps):
     """Station and speed `[p t 2]` of all proposals."""
     which, targets, brakes = course
-    dt, alongside, least_gap, spacing = constants
+    spacing = constants[4]
     out = np.zeros((len(which), steps + 1, 2))
     for q in range(len(paths)):
         blocked = in_the_way(obstacles, paths[q], offsets[q], margins, spacing)
@@ -148,9 +151,7 @@ def _drive_all(start, paths, offsets, allowed, course, obstacles, stops, looks, 
                     stops[q],
                     looks,
                     driver,
-                    dt,
-                    alongside,
-                    least_gap,
+                    constants[:4],
                     out[p],
                 )
     return out
@@ -192,7 +193,7 @@ def follow(
         np.unique(np.array([0.0, 0.5, 1.0]) * rules.look_ahead / DT).astype(np.int64),
         _driver(rules, vehicle),
         Margins(vehicle.width / 2, rules.margin_static, rules.margin_moving, rules.margin_growth * DT),
-        (DT, ALONGSIDE, LEAST_GAP, SPACING),
+        (DT, ALONGSIDE, LEAST_GAP, LEAST_BRAKE, SPACING),
         rules.steps,
     )
     return out[..., 0], out[..., 1]
@@ -209,6 +210,7 @@ def _driver(rules: PdmClosedRules, vehicle: EgoVehicle) -> Driver:
         jerk=rules.jerk_max,
         swing=rules.swing,
         swing_rate=rules.swing_rate,
+        soft_stop=rules.soft_stop,
         coolness=rules.coolness,
         front=vehicle.length / 2 + vehicle.rear_axle_to_centre,
     )

@@ -40,9 +40,18 @@ class Paths:
     def poses(self, path: int, station: Float[Array, "*s"]) -> tuple[Float[Array, "*s 2"], Float[Array, "*s"]]:
         """Poses at arc lengths along one path, held at its ends (`PDMPath.interpolate`)."""
         own = self.station[path]
-        at = np.clip(station, 1e-5, own[-1])
+        at = np.clip(station, own[0] + 1e-5, own[-1])
         x, y = (np.interp(at, own, self.xy[path, :, axis]) for axis in (0, 1))
         return np.stack([x, y], axis=-1), np.interp(at, own, self.yaw[path])
+
+    def with_run_up(self, length: float) -> "Paths":
+        """The same paths with a straight piece before their starts, at negative stations."""
+        before = self.xy[:, :1] - length * direction(self.yaw[:, :1])
+        return Paths(
+            xy=np.concatenate([before, self.xy], axis=1),
+            yaw=np.concatenate([self.yaw[:, :1], self.yaw], axis=1),
+            station=np.concatenate([np.full((len(self.yaw), 1), -length), self.station], axis=1),
+        )
 
     def poses_of(
         self, which: Int[Array, " p"], station: Float[Array, "p t"]

@@ -12,6 +12,7 @@ import shapely
 from jaxtyping import Float, Int
 
 from simscale.dynamics import track
+from simscale.experts.anticipate import anticipated
 from simscale.experts.correct import corrected
 from simscale.experts.follow import course_of, follow
 from simscale.experts.follow_reference import follow_reference
@@ -24,6 +25,9 @@ from simscale.scene import DT, CarState, EgoVehicle, Plan, Tracks
 from simscale.scoring import Scores, Surroundings, score
 
 Array = np.ndarray
+
+RUN_UP = 5.0
+"""Paths go back this far behind the car, m: a plan that makes the car brake hard turns back."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,7 +154,7 @@ def _merging_poses(situation: _Situation, rules: PdmClosedRules) -> Float[Array,
     road = road_from(situation.centre_line, state, reach=reach, smoothing=rules.smoothing)
     paths, offsets = merging_paths(road, state, vehicle=situation.vehicle, rules=rules)
     course = course_of(rules, paths=len(offsets), limit=limit)
-    station, _ = follow(
+    station, speed = follow(
         road,
         paths,
         offsets,
@@ -161,6 +165,9 @@ def _merging_poses(situation: _Situation, rules: PdmClosedRules) -> Float[Array,
         vehicle=situation.vehicle,
         rules=rules,
     )
+    if rules.anticipate:
+        station = anticipated(speed, acceleration=float(state.acceleration[0]))
+    paths = paths.with_run_up(RUN_UP)
     pose = _relative(*paths.poses_of(course.path, station), state)
     pose[:, 0] = [0.0, 0.0, state.yaw]  # as `simulate` will have it
     return corrected(pose, paths, course.path, state, vehicle=situation.vehicle, rules=rules)

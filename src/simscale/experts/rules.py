@@ -56,9 +56,11 @@ class PdmClosedRules:
     stop_decels: tuple[float, ...] = ()  # extra proposals that brake to a standstill like this, m/s^2 (ours)
     slowing: float = 2.0  # braking towards a lower target speed, m/s^2 (ours)
     jerk_max: float = 10.0  # change of acceleration from the present one on, m/s^3 (ours)
-    swing: float = 3.6  # acceleration may leave the present one by this at once, m/s^2 (ours) ...
-    swing_rate: float = 3.8  # ... or by this much in each second, m/s^3: comfort's jerk is a slope over 1.5 s (ours)
+    swing: float = 3.4  # acceleration may leave the present one by this at once, m/s^2 (ours) ...
+    swing_rate: float = 3.6  # ... or by this much in each second, m/s^3: comfort's jerk is a slope over 1.5 s (ours)
+    soft_stop: float = 0.4  # braking eases off over the last of this time before a standstill, s (ours)
     coolness: float = 0.99  # of a driver who trusts that what drives ahead goes on (Kesting et al. 2010; ours)
+    anticipate: bool = False  # ask the tracker for what makes the car keep the meant speeds, its lags undone (ours)
     corrections: int = 0  # times that the plan is bent until the car, not the plan, is where it should be (ours)
     correct_yaw: float = 1.0  # share of the car's error of heading that each adds to the plan (ours)
     correct_offset: float = 0.4  # likewise of its distance from the path (ours)
@@ -83,8 +85,8 @@ PARITY = PdmClosedRules()
 
 SOUND = PdmClosedRules(
     lateral_offsets=(0.0, -0.5, 0.5, -1.0, 1.0),
-    min_gap=2.0,
-    decel_max=3.9,
+    min_gap=1.5,
+    decel_max=3.7,
     forecast_every=1,
     reference_following=False,
     comfort_counts=True,
@@ -92,7 +94,8 @@ SOUND = PdmClosedRules(
     diversity=0.3,
     seconds_beyond=0.9,
     merge=MergeRules(),
-    stop_decels=(1.5, 2.5, 3.9),
+    stop_decels=(1.5, 2.5, 3.7),
+    anticipate=True,
     corrections=3,
     scoring=SCORING_SOUND,
 )
