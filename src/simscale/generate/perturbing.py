@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Int
 
-from simscale.dynamics.simulate import coast, simulate
+from simscale.dynamics import coast, simulate, with_steering
 from simscale.generate.place import Place
 from simscale.generate.sample import HORIZON, ROLLOUT_LENGTH
 from simscale.generate.settings import GenerateSettings
@@ -56,7 +56,7 @@ def candidates_of(
     speed = float(start.velocity[0])
     possible = np.flatnonzero(may_end_in_window(vocabulary.poses, start=start, human=human, settings=perturb))
     entry = possible[can_follow(vocabulary.poses[possible], speed=speed, settings=perturb)]
-    ego = simulate(vocabulary.plan(entry), start, vehicle=vehicle, steps=HORIZON)
+    ego = simulate(vocabulary.plan(entry), with_steering(start, vehicle=vehicle), vehicle=vehicle, steps=HORIZON)
     deviation = deviation_of(ego[:, HORIZON], human)
     kept = np.flatnonzero(is_new_state(deviation, settings=perturb))
     cells = cell_of(deviation[kept], settings=perturb)

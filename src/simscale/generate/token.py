@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from simscale.dynamics.simulate import coast, simulate
+from simscale.dynamics import coast, simulate, with_steering
 from simscale.generate.answering import EXPERTS, HISTORY, Answer, Situation, answer
 from simscale.generate.counts import Counts, ExpertCounts, total
 from simscale.generate.perturbing import Attempt, attempt, candidates_of
@@ -135,7 +135,8 @@ def _human_failed(scene: Scene, place: Place, *, vehicle: EgoVehicle) -> tuple[s
         frame_xy=here.xy,
         frame_yaw=float(here.yaw),
     )
-    human = simulate(Plan(xy=xy[None], yaw=yaw[None], dt=scene.dt), here, vehicle=vehicle, steps=HORIZON)
+    plan = Plan(xy=xy[None], yaw=yaw[None], dt=scene.dt)
+    human = simulate(plan, with_steering(here, vehicle=vehicle), vehicle=vehicle, steps=HORIZON)
     human = coast(human, ROLLOUT_LENGTH - 1 - HORIZON)
     overlapping = overlaps_ego(scene, t0, vehicle)
     logged = scene.tracks.of_agents(np.flatnonzero(~overlapping)).at(t0, t0 + ROLLOUT_LENGTH)
