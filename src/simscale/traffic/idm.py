@@ -80,7 +80,7 @@ class Idm:
 
     def start(self) -> TrafficState:
         """State at the decision point: everybody is where the log says."""
-        here = self.world.log[:-1, self.t0]
+        here = self.world.log[self.t0, :-1]
         there = here[:, THERE] > 0
         return TrafficState(instant=self.t0, progress=here[:, STATION], speed=here[:, SPEED], present=there)
 
@@ -92,7 +92,7 @@ class Idm:
         progress[:, 0], speed[:, 0], present[:, 0] = state.progress, state.speed, state.present
         box = np.zeros((rollouts, samples, len(self.agents) + 1, 6))
         world, last = self.world, state.instant + samples
-        if last > world.log.shape[1]:
+        if last > len(world.log):
             world = world._replace(log=log_table(self.of_log, self.agents, self.vehicle, last))
         roll_batch(world, ego_boxes(ego, self.vehicle), state.instant, progress, speed, present, box)
         return TrafficRollout(
@@ -174,7 +174,7 @@ def stops_on(scene: Scene, path: DrivenPath) -> Float[Array, "n 2"]:
 
 def log_table(
     of_log: LogTraffic, agents: Int[Array, " a"], vehicle: EgoVehicle, until: int
-) -> Float[Array, "a1 t columns"]:
+) -> Float[Array, "t a1 columns"]:
     """The log as the kernel reads it, over instants 0 to `until - 1`, some of which may lie past its end."""
     scene = of_log.scene
     tracks = logged(scene.tracks.of_agents(agents), 0, until)
@@ -187,7 +187,7 @@ def log_table(
         path = of_log.driven[agent]
         if path is not None:
             _enter(log[row], path, len(scene), seen=scene.tracks.valid[agent])
-    return log
+    return np.ascontiguousarray(log.swapaxes(0, 1))
 
 
 def _enter(log: Float[Array, "t columns"], path: DrivenPath, end: int, *, seen: Bool[Array, " n"]) -> None:

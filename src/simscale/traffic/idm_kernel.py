@@ -31,8 +31,6 @@ SETTLED = 0.02
 """A late agent this near to its logged station is on the log again, m (ours)."""
 CONSENT = 0.1
 """Braking this much harder than the log is no reason to depart from it, m/s^2 (ours)."""
-RESPONSE = 0.3
-"""Time in which a late agent takes on the speed that it wants, s (ours)."""
 FARTHEST = 80.0
 """A leader is looked for this far ahead, m (ours)."""
 YELLOW = 2  # of LightState; red is above it
@@ -66,7 +64,7 @@ class Rules(NamedTuple):
 class World(NamedTuple):
     """What does not change during a drive; `a` agents, and one row more where the ego has one."""
 
-    log: Array  # [a+1 t 10], from the scene's first instant on
+    log: Array  # [t a+1 10], from the scene's first instant on
     light: Array  # [l t] LightState
     cast: Array  # [a+1 3]
     path: Array  # [p 6] samples of all paths
@@ -129,10 +127,10 @@ def _meeting(world, agent, station, reach, other, x, y, yaw):
 def _logged_gap(world, agent, other, instant, reach):
     """Gap from an agent to another in the log at an instant; infinite where the other is not ahead of it then."""
     log = world.log
-    if not (log[agent, instant, THERE] and log[other, instant, THERE]):
+    if not (log[instant, agent, THERE] and log[instant, other, THERE]):
         return np.inf
-    station = log[agent, instant, STATION]
-    x, y, yaw = log[other, instant, X], log[other, instant, Y], log[other, instant, YAW]
+    station = log[instant, agent, STATION]
+    x, y, yaw = log[instant, other, X], log[instant, other, Y], log[instant, other, YAW]
     return _meeting(world, agent, station, reach, other, x, y, yaw) - station - 0.5 * world.cast[agent, LENGTH]
 
 
@@ -141,18 +139,18 @@ def _logged_gap(world, agent, other, instant, reach):
 def _same_in_log(world, agent, other, x, y, met):
     """Whether the other stood where it is now when the agent drove by in the log, and was thus no hindrance."""
     log = world.log
-    low, high = 0, log.shape[1] - 1
-    if met > log[agent, high, STATION]:
+    low, high = 0, len(log) - 1
+    if met > log[high, agent, STATION]:
         return False
     while low < high:  # the first instant at which the agent was that far
         middle = (low + high) // 2
-        if log[agent, middle, STATION] < met:
+        if log[middle, agent, STATION] < met:
             low = middle + 1
         else:
             high = middle
-    if not (log[agent, low, THERE] and log[other, low, THERE]):
+    if not (log[low, agent, THERE] and log[low, other, THERE]):
         return False
-    return np.hypot(log[other, low, X] - x, log[other, low, Y] - y) < world.rules.departure
+    return np.hypot(log[low, other, X] - x, log[low, other, Y] - y) < world.rules.departure
 
 
 @njit(cache=True)
@@ -195,11 +193,11 @@ def _accel_before_crossing(world, now, agent, station, speed, other):
         gap, along = _crossing_gap(world, agent, station, speed, other, now.box, seconds)
         if gap == np.inf:
             continue
-        if not now.departed[agent] and world.log[other, now.instant, THERE]:
-            was = world.log[:, now.instant]
+        if not now.departed[agent] and world.log[now.instant, other, THERE]:
+            was = world.log[now.instant]
             if _crossing_gap(world, agent, station, speed, other, was, seconds)[0] < np.inf:
                 continue  # the human came as close, and it went well
-        standing = min(world.rules.min_gap + world.rules.headway * speed, gap)
+        standing = min(world.rules.min_gap + world.rules.headway * speed, max(gap, LEAST_GAP))
         allowed = min(allowed, gap_accel(gap, speed, along, standing, world.rules))
     return allowed
 
@@ -265,28 +263,29 @@ def _free_accel(world, now, agent, station, speed):
     rules = world.rules
     sample = min(world.path_start[agent] + int(station / SPACING), world.path_start[agent + 1] - 1)
     free, later = world.path[sample, FREE_SPEED], now.instant + 1
-    if not world.log[agent, later, THERE]:
+    if not world.log[later, agent, THERE]:
         return max(rules.accel * (1.0 - (speed / free) ** rules.exponent), -rules.firm_braking)
-    late, due_speed = world.log[agent, later, STATION] - station, world.log[agent, later, SPEED]
+    due_speed = world.log[later, agent, SPEED]
+    late = world.log[later, agent, STATION] - station - speed * rules.dt
     wanted = due_speed + np.sqrt(2.0 * rules.catch_up_accel * max(late, 0.0))
     wanted = min(wanted, max(free, due_speed))
-    return min(max((wanted - speed) / RESPONSE, -rules.firm_braking), rules.catch_up_accel)
+    return min(max((wanted - speed) / rules.dt, -rules.firm_braking), rules.catch_up_accel)
 
 
 @njit(cache=True)
 @no_type_check
-def _moved(world, now, agent, station, speed, accel):
-    """Station and speed a step later: never backwards, never ahead of the log."""
+def _moved(world, now, agent, station, speed, accel, settled):
+    """Station and speed a step later: never backwards, never ahead of the log, on it when within `settled` of it."""
     dt, later = world.rules.dt, now.instant + 1
     new_speed = max(speed + accel * dt, 0.0)
     if new_speed > 0.0 or speed == 0.0:
         moved = station + 0.5 * (speed + new_speed) * dt
     else:
         moved = station - 0.5 * speed * speed / accel
-    if world.log[agent, later, THERE]:
-        due = world.log[agent, later, STATION]
-        if moved >= due - SETTLED and station <= due:
-            return due, world.log[agent, later, SPEED]
+    if world.log[later, agent, THERE]:
+        due = world.log[later, agent, STATION]
+        if moved >= due - settled and station <= due:
+            return due, world.log[later, agent, SPEED]
     return moved, new_speed
 
 
@@ -295,18 +294,19 @@ def _moved(world, now, agent, station, speed, accel):
 def _driven_step(world, now, agent, station, speed, somebody_departed):
     """Station, speed and presence of a driven agent a step later."""
     log, instant = world.log, now.instant
-    on_log = log[agent, instant, THERE] and station == log[agent, instant, STATION]
-    goes_on, due = log[agent, instant + 1, THERE] > 0.0, log[agent, instant + 1, STATION]
+    on_log = log[instant, agent, THERE] and station == log[instant, agent, STATION]
+    goes_on, due = log[instant + 1, agent, THERE] > 0.0, log[instant + 1, agent, STATION]
     if on_log and goes_on and (not somebody_departed or (due == station and speed == 0.0)):
-        return due, log[agent, instant + 1, SPEED], True
-    if on_log and not goes_on and station < log[agent, -1, STATION]:
+        return due, log[instant + 1, agent, SPEED], True
+    if on_log and not goes_on and station < log[-1, agent, STATION]:
         return station, speed, False  # out of sight for long, and back later
     accel = _accel_among(world, now, agent, station, speed)
-    if on_log and goes_on and accel >= min(log[agent, instant, ACCEL], 0.0) - CONSENT:
-        return due, log[agent, instant + 1, SPEED], True
+    if on_log and goes_on and accel >= min(log[instant, agent, ACCEL], 0.0) - CONSENT:
+        return due, log[instant + 1, agent, SPEED], True
     accel = min(accel, _accel_at_lights(world, now, agent, station, speed))
-    accel = min(accel, _free_accel(world, now, agent, station, speed))
-    station, speed = _moved(world, now, agent, station, speed, accel)
+    free = _free_accel(world, now, agent, station, speed)
+    settled = SETTLED if accel >= free else 0.0
+    station, speed = _moved(world, now, agent, station, speed, min(accel, free), settled)
     return station, speed, station < world.path_length[agent] - SETTLED or (goes_on and station <= due)
 
 
@@ -314,7 +314,7 @@ def _driven_step(world, now, agent, station, speed, somebody_departed):
 @no_type_check
 def _may_appear(world, now, agent):
     """Whether an agent's logged place is free of everybody who departed from the log, now and shortly after."""
-    cast, logged = world.cast, world.log[:, now.instant]
+    cast, logged = world.cast, world.log[now.instant]
     moves = np.hypot(logged[agent, VX], logged[agent, VY]) > 1.0
     length, width = cast[agent, LENGTH] + SPAWN_MARGIN, cast[agent, WIDTH] + SPAWN_MARGIN
     for other in range(len(now.box)):
@@ -334,10 +334,10 @@ def _may_appear(world, now, agent):
 @no_type_check
 def _show(world, agent, instant, station, speed, box):
     """Writes an agent's box: as logged while it is on the log, else from its path. Says whether it has departed."""
-    there, due = world.log[agent, instant, THERE], world.log[agent, instant, STATION]
+    there, due = world.log[instant, agent, THERE], world.log[instant, agent, STATION]
     if not world.cast[agent, DRIVEN] or (there and station == due):
         for i in range(6):
-            box[agent, i] = world.log[agent, instant, i]
+            box[agent, i] = world.log[instant, agent, i]
         return False
     x, y, tx, ty, yaw = _place(world, agent, station)
     ahead = _place(world, agent, station + 2.0)[4]
@@ -350,7 +350,7 @@ def _show(world, agent, instant, station, speed, box):
 @no_type_check
 def _ego_departs(world, ego, instant):
     """Whether the ego is elsewhere than the human was."""
-    was = world.log[-1, instant]
+    was = world.log[instant, -1]
     turned = abs((ego[YAW] - was[YAW] + np.pi) % (2.0 * np.pi) - np.pi)
     away = np.hypot(ego[X] - was[X], ego[Y] - was[Y])
     return not was[THERE] or away > world.rules.departure or turned > world.rules.departure_yaw
@@ -383,7 +383,7 @@ def _roll_one(world, ego, first, progress, speed, present, box):
         for i in range(agents):
             p, v, here = progress[t - 1, i], speed[t - 1, i], seen[i]
             if not world.cast[i, DRIVEN]:
-                v, here = log[i, instant, SPEED], here and log[i, instant, THERE] > 0.0
+                v, here = log[instant, i, SPEED], here and log[instant, i, THERE] > 0.0
             elif here:
                 p, v, here = _driven_step(world, now, i, p, v, somebody)
             progress[t, i], speed[t, i], present[t, i] = p, v, here
@@ -391,9 +391,9 @@ def _roll_one(world, ego, first, progress, speed, present, box):
         seen[:agents] = present[t]
         now = Now(instant, box[t], seen, departed)
         for i in range(agents):
-            newly = log[i, instant, THERE] and not log[i, instant - 1, THERE]
+            newly = log[instant, i, THERE] and not log[instant - 1, i, THERE]
             if newly and not seen[i] and _may_appear(world, now, i):
-                progress[t, i], speed[t, i], present[t, i] = log[i, instant, STATION], log[i, instant, SPEED], True
+                progress[t, i], speed[t, i], present[t, i] = log[instant, i, STATION], log[instant, i, SPEED], True
         for i in range(agents):
             if present[t, i] and not seen[i]:
                 departed[i] = _show(world, i, instant, progress[t, i], speed[t, i], box[t])
