@@ -163,6 +163,7 @@ FILE_ENTITY = xml(head='<!DOCTYPE x [<!ENTITY f SYSTEM "file:///etc/hostname">]>
         (xml(lanes=['<lanelet id="1"/>']), "leftBound is missing"),
         (xml().replace("<x>50</x>", "<x>nan</x>", 1), "a finite number"),
         (xml().replace("<x>2.0</x>", "<x>inf</x>"), "a finite number"),
+        (xml().replace("<x>50</x>", "<x>1e300</x>", 1), "up to 100000"),
         (xml().replace("<length>4.0</length>", "<length>0</length>"), "length and width > 0"),
         (xml().replace("<time><exact>4</exact></time>", "<time><exact>3</exact></time>"), "ascending whole steps"),
         (xml().replace("<speedLimit>13.9", "<speedLimit>-1"), "more than 0"),

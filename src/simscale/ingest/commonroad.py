@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from simscale.geometry.angles import direction, wrap
+from simscale.ingest.bounds import MAX_DISTANCE, MAX_SIDE, MAX_TURN, bounded
 from simscale.ingest.commonroad_map import road_of
 from simscale.ingest.observations import Observations, tracks_on_grid
 from simscale.ingest.vehicle import vehicle_of_box
@@ -40,6 +41,8 @@ KINDS = {
 
 EGO_KINDS = ("car", "truck", "bus", "priorityVehicle", "taxi")
 
+MAX_STEP = 1e9
+"""Last time step that a file may name (ours): three years."""
 HEIGHT = 1.5
 """CommonRoad is flat: height of every box, m (ours)."""
 STANDING_NOISE = 0.1
@@ -91,6 +94,9 @@ def scene_of(log: Path) -> Scene:
         raise BadInput(log, "timeStepSize", root.get("timeStepSize"), DT)
     obstacles = [_obstacle_of(node, log) for node in root if node.tag.lower().endswith("obstacle")]
     ego = _ego_of(obstacles, log)
+    for obstacle in obstacles:
+        field = f"obstacle {obstacle.id}.position less the ego's"
+        bounded(obstacle.xy - ego.xy[0], MAX_DISTANCE, file=log, field=field)
     origin = np.append(np.rint(ego.xy[0]), 0.0)
     vehicle = vehicle_of_box(*ego.size)
     rear = ego.xy - origin[:2] - vehicle.rear_axle_to_centre * direction(ego.yaw)
@@ -132,6 +138,8 @@ def _obstacle_of(node: Element, log: Path) -> _Obstacle:
     field = f"obstacle {name}"
     states = [required(node, "initialState", log, field), *node.findall("trajectory/state")]
     rows = np.array([_pose(state, log, field) for state in states])
+    bounded(rows[:, 0], MAX_STEP, file=log, field=f"{field}.time")
+    bounded(rows[:, 3], MAX_TURN, file=log, field=f"{field}.orientation")
     step = rows[:, 0].astype(np.int64)
     if (np.diff(step) <= 0).any() or step[0] < 0 or (step != rows[:, 0]).any():
         raise BadInput(log, f"{field}.time", step[:5].tolist(), "ascending whole steps from 0 on")
@@ -161,9 +169,11 @@ def _shape(node: Element, log: Path, field: str) -> tuple[Float[Array, "3"], Flo
         sides = [2 * number(part.findtext("radius"), log, f"{field}.radius")] * 2
     if min(sides) <= 0:
         raise BadInput(log, f"{field}.size", sides, "length and width > 0")
+    bounded(np.array(sides), MAX_SIDE, file=log, field=f"{field}.size")
     shift = [
         number(part.findtext(path, "0"), log, f"{field}.{path}") for path in ("center/x", "center/y", "orientation")
     ]
+    bounded(np.array(shift), MAX_SIDE, file=log, field=f"{field}.shape")
     return np.array([*sides, HEIGHT]), np.array(shift)
 
 

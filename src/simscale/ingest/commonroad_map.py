@@ -14,6 +14,7 @@ import shapely
 from jaxtyping import Float
 
 from simscale.geometry.polylines import stations_of, without_repeats
+from simscale.ingest.bounds import MAX_DISTANCE, bounded
 from simscale.ingest.lanes import (
     MapElement,
     drivable_elements,
@@ -70,6 +71,8 @@ def _element_of(node: Element, log: Path, origin: Float[Array, "2"], limits: dic
     left, right = (
         _bound(required(node, f"{side}Bound", log, f"lanelet {name}"), log, name) for side in ("left", "right")
     )
+    for bound in (left, right):
+        bounded(bound - origin, MAX_DISTANCE, file=log, field=f"lanelet {name} less the ego")
     ring, centre = lane_between(left - origin, right - origin)
     types = [(part.text or "").strip() for part in node.findall("laneletType")]
     kinds = [LANE_TYPES[kind] for kind in types if kind in LANE_TYPES]

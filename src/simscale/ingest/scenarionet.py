@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from simscale.geometry.angles import direction
+from simscale.ingest.bounds import MAX_DISTANCE, MAX_SIDE, MAX_TURN, bounded
 from simscale.ingest.observations import Observations, tracks_on_grid
 from simscale.ingest.retime import retimed
 from simscale.ingest.safe_pickle import read_pickle
@@ -153,6 +154,10 @@ def _boxes_of(data: dict[str, Any], log: Path) -> _Boxes:
     if 0 not in seen or not (states[0]["valid"] > 0).all():
         raise BadInput(log, f"tracks.{ego}.valid", "false at times", "an ego that is there at all times")
     types = [_text(data["tracks"][names[i]].get("type")) for i in seen]
+    start = states[0]["position"][0]
+    for i in seen:
+        offset = states[i]["position"][states[i]["valid"] > 0] - start
+        bounded(offset, MAX_DISTANCE, file=log, field=f"tracks.{names[i]}.position less the ego's")
     return _Boxes(
         xyz=np.stack([states[i]["position"] for i in seen]),
         yaw=np.stack([states[i]["heading"] for i in seen]),
@@ -172,11 +177,10 @@ def _state_of(track: Any, log: str, field: str, length: int) -> dict[str, Array]
     found: dict[str, Array] = {}
     for name, width in STATE_FIELDS.items():
         value = state.get(name)
-        shape: tuple[int, ...] = ()
-        if isinstance(value, np.ndarray) and value.dtype.kind in "fiub":
-            shape = value.shape
-        if value is None or len(shape) not in (1, 2) or shape[0] != length or (width > 1 and shape[-1] < width):
-            raise BadInput(log, f"{field}.{name}", f"of shape {shape}", f"numbers for {length} instants")
+        if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiub" or value.ndim not in (1, 2):
+            raise BadInput(log, f"{field}.{name}", "no array of numbers", f"numbers for {length} instants")
+        if len(value) != length or value[:1].size < width:
+            raise BadInput(log, f"{field}.{name}", f"of shape {value.shape}", f"numbers for {length} instants")
         found[name] = value.reshape(length, -1).astype(np.float64)
     xyz = np.zeros((length, 3))
     xyz[:, : min(found["position"].shape[1], 3)] = found["position"][:, :3]
@@ -185,6 +189,7 @@ def _state_of(track: Any, log: str, field: str, length: int) -> dict[str, Array]
     for name, value in found.items():
         if not np.isfinite(value[valid]).all():
             raise BadInput(log, f"{field}.{name}", "not finite", "finite numbers wherever the track is valid")
+    bounded(found["heading"][valid], MAX_TURN, file=log, field=f"{field}.heading")
     return found
 
 
@@ -193,7 +198,7 @@ def _size_of(state: dict[str, Array], log: Path, name: str) -> Float[Array, "3"]
     size = np.array([np.median(state[side][valid]) for side in ("length", "width", "height")])
     if not (size > 0).all():
         raise BadInput(log, f"tracks.{name}.size", size.tolist(), "length, width, height > 0")
-    return size
+    return bounded(size, MAX_SIDE, file=log, field=f"tracks.{name}.size")
 
 
 def _ego_of(

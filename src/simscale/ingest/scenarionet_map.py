@@ -19,6 +19,7 @@ from scipy.spatial import KDTree
 
 from simscale.geometry.angles import wrap
 from simscale.geometry.polylines import resample, stations_of, without_repeats, yaw_along
+from simscale.ingest.bounds import MAX_DISTANCE, bounded
 from simscale.ingest.lanes import (
     MapElement,
     drivable_elements,
@@ -98,16 +99,16 @@ def _element(key: str, feature: Any, log: Path, origin: Float[Array, "2"]) -> Ma
     if not isinstance(kind, str):
         raise BadInput(log, f"map_features.{key}.type", type(kind).__name__, "a string")
     if kind in _AREAS:
-        return MapElement(id=key, kind=_AREAS[kind], ring=_points(feature, "polygon", log, key)[:, :2] - origin)
+        return MapElement(id=key, kind=_AREAS[kind], ring=_points(feature, "polygon", log, key, origin))
     if kind in _IGNORED or kind.startswith(_IGNORED_PREFIXES):
         return None
     if kind not in _LANES and kind != "LANE_BIKE_LANE":
         raise BadInput(log, f"map_features.{key}.type", repr(kind[:60]), "a lane, a line, a crossing or a walkway")
-    line = without_repeats(_points(feature, "polyline", log, key)[:, :2] - origin, closer_than=1e-3)
+    line = without_repeats(_points(feature, "polyline", log, key, origin), closer_than=1e-3)
     if len(line) < 2:
         raise BadInput(log, f"map_features.{key}.polyline", f"{len(line)} different points", "at least 2")
     if "polygon" in feature:
-        ring = _open(_points(feature, "polygon", log, key)[:, :2] - origin)
+        ring = _open(_points(feature, "polygon", log, key, origin))
         if len(ring) < 3:
             raise BadInput(log, f"map_features.{key}.polygon", f"{len(ring)} points", "at least 3")
         kind_of = RoadKind.LANE if kind in _LANES else RoadKind.BICYCLE_LANE
@@ -115,14 +116,14 @@ def _element(key: str, feature: Any, log: Path, origin: Float[Array, "2"]) -> Ma
     return MapElement(id=key, kind=RoadKind.CONNECTOR, centre_line=line, in_intersection=True)
 
 
-def _points(feature: dict[str, Any], field: str, log: Path, key: str) -> Float[Array, "n d"]:
-    """Points of a line or ring; the file has them as an array or as a list of rows."""
+def _points(feature: dict[str, Any], field: str, log: Path, key: str, origin: Float[Array, "2"]) -> Float[Array, "n 2"]:
+    """Points of a line or ring in the scene's frame; the file has them as an array or as a list of rows."""
     value = feature.get(field)
     is_array = isinstance(value, np.ndarray) and value.dtype.kind in "fiu"
     points = np.array(value, dtype=np.float64) if is_array or _are_rows(value) else np.zeros((0, 0))
     if points.ndim != 2 or points.shape[1] not in (2, 3) or not np.isfinite(points).all():
         raise BadInput(log, f"map_features.{key}.{field}", f"of shape {points.shape}", "finite points [n, 2 or 3]")
-    return points
+    return bounded(points[:, :2] - origin, MAX_DISTANCE, file=log, field=f"map_features.{key}.{field} less the ego's")
 
 
 def _are_rows(value: Any) -> bool:
