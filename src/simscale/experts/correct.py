@@ -13,6 +13,7 @@ from simscale.experts.paths import Paths
 from simscale.experts.rules import PdmClosedRules
 from simscale.geometry.angles import direction, wrap
 from simscale.scene import DT, CarState, EgoVehicle
+from simscale.scoring import history_comfort
 
 Array = np.ndarray
 
@@ -22,33 +23,44 @@ def corrected(
     paths: Paths,
     which: Int[Array, " p"],
     state: CarState,
+    history: CarState,
     *,
     vehicle: EgoVehicle,
     rules: PdmClosedRules,
 ) -> Float[Array, "p t 3"]:
-    """Poses for the tracker, so that the simulated car keeps to its path.
+    """Poses for the tracker, so that the simulated car keeps to its path as well as comfort lets it.
 
     Args:
         pose: What the car is meant to do: x and y relative to its rear axle, and world yaw; the first is the car.
         paths: The paths that it is meant to keep to.
         which: The path of each proposal.
         state: The car now.
+        history: The car before [h].
         vehicle: The ego's dimensions.
         rules: How often to correct, by which shares, and the bounds.
     """
     turn, shift = np.zeros(pose.shape[:2]), np.zeros(pose.shape[:2])
-    bent = pose
-    for _ in range(rules.corrections):
+    bent, kept = pose, pose.copy()
+    for again in range(rules.corrections + 1):
         rollouts = track(bent, state, vehicle=vehicle, steps=rules.steps)
+        if again > 0:
+            calm = history_comfort(rollouts, history, vehicle=vehicle, rules=rules.scoring) == 1.0
+            kept[calm] = bent[calm]
+        if again == rules.corrections:
+            break
         yaw_error, offset_error = _errors(rollouts, paths, which)
         turn = np.clip(turn + rules.correct_yaw * yaw_error, -rules.correct_yaw_max, rules.correct_yaw_max)
-        shift += rules.correct_offset * offset_error
+        shift = shift + rules.correct_offset * offset_error
         shift = np.clip(shift, -rules.correct_offset_max, rules.correct_offset_max)
-        bent = np.concatenate(
-            [pose[..., :2] + shift[..., None] * direction(pose[..., 2] + np.pi / 2), (pose[..., 2] + turn)[..., None]],
-            axis=-1,
-        )
-        bent[:, 0] = pose[:, 0]
+        bent = _bent(pose, turn, shift)
+    return kept
+
+
+def _bent(pose: Float[Array, "p t 3"], turn: Float[Array, "p t"], shift: Float[Array, "p t"]) -> Float[Array, "p t 3"]:
+    """Poses turned, and moved to the left, all but the first."""
+    xy = pose[..., :2] + shift[..., None] * direction(pose[..., 2] + np.pi / 2)
+    bent = np.concatenate([xy, (pose[..., 2] + turn)[..., None]], axis=-1)
+    bent[:, 0] = pose[:, 0]
     return bent
 
 

@@ -47,6 +47,7 @@ class _Situation:
     """All that the proposals are made from."""
 
     state: CarState
+    history: CarState
     forecast: Tracks  # [a t]
     red_lights: list[Array]
     vehicle: EgoVehicle
@@ -86,6 +87,7 @@ def plan_pdm_closed(
     held, red_lights = _lights_as_now(around, state, vehicle=vehicle, samples=samples)
     situation = _Situation(
         state=state,
+        history=history,
         forecast=forecast,
         red_lights=red_lights,
         vehicle=vehicle,
@@ -170,7 +172,7 @@ def _merging_poses(situation: _Situation, rules: PdmClosedRules) -> Float[Array,
     paths = paths.with_run_up(RUN_UP)
     pose = _relative(*paths.poses_of(course.path, station), state)
     pose[:, 0] = [0.0, 0.0, state.yaw]  # as `simulate` will have it
-    return corrected(pose, paths, course.path, state, vehicle=situation.vehicle, rules=rules)
+    return corrected(pose, paths, course.path, state, situation.history, vehicle=situation.vehicle, rules=rules)
 
 
 def _relative(xy: Float[Array, "p t 2"], yaw: Float[Array, "p t"], state: CarState) -> Float[Array, "p t 3"]:
