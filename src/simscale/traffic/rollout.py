@@ -8,7 +8,7 @@ Axes: `k` rollouts, `a` agents, `t` samples 0.1 s apart; sample 0 is the state t
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -49,6 +49,7 @@ class TrafficRollout:
         )
 
 
+@runtime_checkable
 class Traffic(Protocol):
     """How others react, at one decision point."""
 
