@@ -239,3 +239,33 @@ def test_the_ledger_holds_what_each_unit_left(tmp_path):
     assert finished.summary == {"items": 1} and again.resumed == 1
     assert json.dumps(finished.summary)
     assert (tmp_path / finished.files[0].name).read_text() == "a"
+
+
+def test_what_is_no_ledger_is_refused(tmp_path):
+    (tmp_path / "ledger.sqlite").write_bytes(b"something else" * 500)
+    with pytest.raises(BadInput, match=r"ledger\.sqlite: file is unreadable"):
+        ran(tmp_path)
+
+
+def write_much(unit: Unit, unfinished: Path) -> Finished:
+    path, sha256, size = write_new(unfinished, unit.key, [bytes(40_000)])
+    file = WrittenFile(path=path, name=f"data/{unit.key}.txt", sha256=sha256, size=size, rows=1)
+    return Finished(files=(file,), summary="x" * 2000)
+
+
+@pytest.mark.parametrize("kilobytes", [24, 48, 72, 100, 130, 160])
+def test_a_full_disk_ends_the_run_and_room_lets_it_go_on(tmp_path, kilobytes):
+    """Wherever it strikes: in the ledger, in a worker's file, in the commit."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", disk]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("mounting a tmpfs is not allowed here")
+    try:
+        with pytest.raises(OSError, match="No space left on device"):
+            ran(disk / "out", write_much)
+        subprocess.run(["mount", "-o", "remount,size=4m", disk], check=True)
+        report = ran(disk / "out", write_much)
+        assert len(report.done) == 6 and len(contents(disk / "out")) == 6
+    finally:
+        subprocess.run(["umount", disk], check=True)

@@ -3,8 +3,11 @@
 A crash between the two leaves files without a row. They are overwritten when the unit runs again, or collected.
 """
 
+import errno
 import fcntl
 import json
+import os
+import shutil
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +22,9 @@ create table if not exists run (key text primary key, value text not null);
 create table if not exists done (unit text primary key, files text not null, summary text not null);
 """
 
+ROOM = 1 << 16
+"""Bytes that SQLite needs to open a ledger at all."""
+
 
 class Ledger:
     """An open ledger; one process at a time holds it."""
@@ -28,14 +34,15 @@ class Ledger:
 
     def done(self) -> dict[str, Finished]:
         """Every committed unit, by key."""
-        rows = self._connection.execute("select unit, files, summary from done order by unit")
+        with _as_os_error(self.path):
+            rows = self._connection.execute("select unit, files, summary from done order by unit").fetchall()
         return {unit: Finished(files=_files(files), summary=json.loads(summary)) for unit, files, summary in rows}
 
     def commit(self, unit: str, finished: Finished) -> None:
         """Records that a unit's files are in place."""
         files = [vars(file) | {"path": ""} for file in finished.files]
         row = (unit, json.dumps(files), json.dumps(finished.summary))
-        with self._connection:
+        with _as_os_error(self.path), self._connection:
             self._connection.execute("insert or ignore into done values (?, ?, ?)", row)
 
     def agree(self, configuration: Json) -> None:
@@ -45,7 +52,7 @@ class Ledger:
             BadInput: The folder holds a run of another configuration.
         """
         asked = json.loads(json.dumps(configuration))
-        with self._connection:
+        with _as_os_error(self.path), self._connection:
             row = self._connection.execute("select value from run where key = 'configuration'").fetchone()
             if row is None:
                 self._connection.execute("insert into run values ('configuration', ?)", (json.dumps(asked),))
@@ -78,16 +85,27 @@ def opened(path: Path) -> Iterator[Ledger]:
 
 
 def _prepared(connection: sqlite3.Connection, path: Path) -> sqlite3.Connection:
-    try:
+    with _as_os_error(path):
         connection.execute("pragma journal_mode = wal")
         connection.execute("pragma synchronous = full")
         connection.execute("pragma trusted_schema = off")
         connection.executescript(SCHEMA)
-    except sqlite3.DatabaseError as error:
-        if "malformed" in str(error) or "not a database" in str(error):
-            raise BadInput(path, "file", f"unreadable ({error})", "a ledger") from error
-        raise OSError(f"{path}: {error}") from error
     return connection
+
+
+@contextmanager
+def _as_os_error(path: Path) -> Iterator[None]:
+    """Says what the disk refused in the words of the operating system, and what is no ledger in ours."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        full = (
+            "full" in str(error) or shutil.disk_usage(path.parent).free < ROOM
+        )  # SQLite calls some of them I/O errors
+        code = errno.ENOSPC if full else errno.EIO
+        raise OSError(code, os.strerror(errno.ENOSPC) if full else str(error), str(path)) from error
+    except sqlite3.DatabaseError as error:
+        raise BadInput(path, "file", f"unreadable ({error})", "a ledger") from error
 
 
 def _files(text: str) -> tuple[WrittenFile, ...]:

@@ -37,7 +37,7 @@ def _draw_stages(axes: Axes, counts: Counts) -> None:
 
 
 def _draw_reasons(axes: Axes, reasons: list[tuple[str, int, str]], rows: int) -> None:
-    most = max((number for _, number, _ in reasons), default=1)
+    most = max(1, *(number for _, number, _ in reasons))
     for row, (_, number, colour) in enumerate(reasons):
         axes.barh(row, number, color=colour, height=0.66, alpha=0.8)
         axes.text(number, row, f"  {number}", va="center", fontsize=8.5, color=INK)
