@@ -19,10 +19,11 @@ Array = np.ndarray
 LANE_WIDTH = 3.5
 SHOULDER = 1.5
 """Paved width beyond the outermost lane, m: half of a small street is 5 m wide."""
-CORNER_LEG = 12.0
+CORNER_LEG = 14.0
 """From the corner of two lanes to the start of a right turn, m: turns get a radius of 8 to 14 m."""
-CROSSING_HOLD, PLAIN_HOLD = 4.5, 1.0
-"""From the stop line to the end of the lane, m, with and without a pedestrian crossing between them."""
+CROSSING_HOLD, PLAIN_HOLD = 4.5, 3.5
+"""From the stop line to the end of the lane, m, with and without a pedestrian crossing between them: whoever turns right
+into the street swings wide."""
 STRAIGHT = np.deg2rad(40.0)
 """Largest change of heading of a connector that goes straight on, rad."""
 
