@@ -246,6 +246,13 @@ def test_a_vehicle_goes_on_along_its_lane_past_its_tracks_end():
     assert run.speed.max() <= 15.0, "the lane's limit"
 
 
+def test_who_is_out_of_sight_does_not_hold_up_the_log():
+    scene = cut(straight_scene(boxes=[(30.0, 3.5, 0.0, 4.0), (0.0, 3.5, 0.0, 12.0)]), 0, 0, 25)
+    run = rolled(scene, human(scene, 60))
+    np.testing.assert_array_equal(run.tracks.xy[0, 1], scene.tracks.xy[1, T0 : T0 + 60])
+    assert not touching(run.tracks, 0, 1) and not run.tracks.valid[0, 0, -1]
+
+
 def test_a_standing_vehicle_ends_as_its_track_does():
     scene = cut(straight_scene(boxes=[(50.0, 3.5, 0.0, 0.0)]), 0, 0, 40)
     assert run_lengths(rolled(scene, human(scene, 60))) == [20]

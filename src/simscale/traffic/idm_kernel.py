@@ -1,7 +1,9 @@
 """One step of sound traffic for all agents, and whole drives, batched over rollouts.
 
 Who is *on the log* repeats it. A pair of agents is looked at only when one of the two has departed from the log: the
-log itself is a solution. All agents are updated from the same state before, so their order does not matter.
+log itself is a solution. All agents are updated from the same state before, so their order does not matter. A vehicle
+whose track has ended drives on unseen, so the log says more: who keeps the log's timing does not mind it, and where a
+logged agent drives into it, it was not there and vanishes.
 
 Agents are rows of tables, and the ego is the last row. Few tables travel through the functions, because each costs
 time at every call. Boxes are x, y, yaw, velocity x, velocity y, yaw rate of the box centre.
@@ -224,13 +226,23 @@ def _accel_beside(world, now, agent, station, speed, other, reach):
 
 @njit(cache=True)
 @no_type_check
+def _minds(world, now, agent, other):
+    """Whether one agent has to look at another: one of the two has departed, and the log does not know better."""
+    if other == agent or not now.present[other]:
+        return False
+    unseen = other < len(now.box) - 1 and not world.log[now.instant, other, THERE]
+    return now.departed[agent] or (now.departed[other] and not unseen)
+
+
+@njit(cache=True)
+@no_type_check
 def _accel_among(world, now, agent, station, speed):
     """Acceleration that the ego and all other agents allow."""
     rules, box = world.rules, now.box
     reach = min(5.0 + speed * rules.headway + speed * speed / (1.5 * rules.decel), FARTHEST)
     allowed = np.inf
     for other in range(len(box)):
-        if other == agent or not now.present[other] or not (now.departed[agent] or now.departed[other]):
+        if not _minds(world, now, agent, other):
             continue
         moves = HORIZONS[-1] * np.hypot(box[other, VX], box[other, VY])
         near = reach + world.cast[agent, LENGTH] + world.cast[other, LENGTH] + moves
@@ -318,7 +330,8 @@ def _may_appear(world, now, agent):
     moves = np.hypot(logged[agent, VX], logged[agent, VY]) > 1.0
     length, width = cast[agent, LENGTH] + SPAWN_MARGIN, cast[agent, WIDTH] + SPAWN_MARGIN
     for other in range(len(now.box)):
-        if not (now.present[other] and now.departed[other]):
+        unseen = other < len(now.box) - 1 and not world.log[now.instant, other, THERE]
+        if unseen or not (now.present[other] and now.departed[other]):
             continue
         for seconds in SPAWN_HORIZONS:
             if seconds > 0.0 and not moves:
@@ -328,6 +341,30 @@ def _may_appear(world, now, agent):
             if boxes_overlap(ax, ay, ayaw, length, width, bx, by, byaw, cast[other, LENGTH], cast[other, WIDTH]):
                 return False
     return True
+
+
+@njit(cache=True)
+@no_type_check
+def _contradicted(world, now, agent):
+    """Whether somebody who is on the log stands where an agent past its track's end is thought to be."""
+    cast, box = world.cast, now.box
+    for other in range(len(box) - 1):
+        if other == agent or now.departed[other] or not now.present[other]:
+            continue
+        if boxes_overlap(
+            box[agent, X],
+            box[agent, Y],
+            box[agent, YAW],
+            cast[agent, LENGTH],
+            cast[agent, WIDTH],
+            box[other, X],
+            box[other, Y],
+            box[other, YAW],
+            cast[other, LENGTH],
+            cast[other, WIDTH],
+        ):
+            return True
+    return False
 
 
 @njit(cache=True)
@@ -397,6 +434,10 @@ def _roll_one(world, ego, first, progress, speed, present, box):
         for i in range(agents):
             if present[t, i] and not seen[i]:
                 departed[i] = _show(world, i, instant, progress[t, i], speed[t, i], box[t])
+        seen[:agents] = present[t]
+        for i in range(agents):
+            if seen[i] and not log[instant, i, THERE]:
+                present[t, i] = not _contradicted(world, now, i)
 
 
 @njit(cache=True)
