@@ -6,13 +6,26 @@ import shapely
 
 from simscale.geometry.boxes import corners_of
 from simscale.geometry.polylines import project
-from simscale.scene import PACIFICA, BadInput, LightState
+from simscale.scene import PACIFICA, BadInput, CarState, LightState
 from simscale.scene.check import arrays_of, check
 from simscale.scene.file import read_scene, write_scene
 from simscale.scene.routing import path_of
 from simscale.scene.seeds import generator_of
+from simscale.scoring.epdms import score
+from simscale.scoring.rules import SOUND
+from simscale.scoring.surroundings import surroundings_of
 from simscale.town import SMALL_TOWN, TownSettings, town_scenes
 from simscale.town.layout import layout_of
+
+JUDGED = (
+    "no_at_fault_collision",
+    "drivable_area",
+    "driving_direction",
+    "traffic_light",
+    "time_to_collision",
+    "lane_keeping",
+    "history_comfort",
+)
 
 
 def ego_boxes(scene):
@@ -116,3 +129,26 @@ def test_drives_show_turns_both_ways_stops_and_parked_cars(scenes):
 def test_settings_that_make_no_town_are_refused(settings):
     with pytest.raises(BadInput, match="town: "):
         next(town_scenes(0, settings=settings))
+
+
+@pytest.mark.slow
+def test_the_human_scores_what_a_good_driver_should(scenes):
+    lost = {name: [] for name in JUDGED}
+    for scene in scenes:
+        centre_line = path_of(scene.road, scene.route)
+        for t0 in range(20, len(scene) - 50, 10):
+            around = surroundings_of(
+                scene.road,
+                scene.lights,
+                instants=np.arange(t0, t0 + 50),
+                route=scene.route,
+                centre_line=centre_line,
+                around_xy=scene.ego.xy[t0],
+            )
+            driven = CarState.unpacked(scene.ego.packed()[None, t0 : t0 + 50])
+            tracks, history = scene.tracks.at(t0, t0 + 50), scene.ego[t0 - 15 : t0]
+            scores = score(driven, tracks, around, vehicle=PACIFICA, history=history, rules=SOUND)
+            for name in JUDGED:
+                lost[name].append(getattr(scores, name)[0] < 1.0)
+    shares = {name: float(np.mean(values)) for name, values in lost.items()}
+    assert max(shares.values()) < 0.05, shares

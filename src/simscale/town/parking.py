@@ -19,6 +19,8 @@ CLEAR_OF_CROSSING = 16.0
 """No bay this near to the end of a street, m."""
 STRAIGHT_ENOUGH = 1 / 90.0
 """Curvature up to which cars park, 1/m: in a bend a driver's straight line ahead would point at them."""
+STRAIGHT_BEFORE = 14.0
+"""Nor does the street bend within this distance before a bay, m."""
 PITCH = 6.6
 """Length of a parking place, m."""
 TAKEN = 0.65
@@ -56,7 +58,9 @@ def bays_of(roads: Roads) -> list[Bay]:
             continue
         line = roads.line[lane]
         station = stations_of(line)
-        fit = (np.abs(curvature_of(line)) < STRAIGHT_ENOUGH) & (station > CLEAR_OF_CROSSING)
+        bent = station[np.abs(curvature_of(line)) >= STRAIGHT_ENOUGH]
+        last_bend = np.concatenate([[-np.inf], bent])[np.searchsorted(bent, station, side="right")]
+        fit = (station - last_bend > STRAIGHT_BEFORE) & (station > CLEAR_OF_CROSSING)
         fit &= station < station[-1] - CLEAR_OF_CROSSING
         edges = np.flatnonzero(np.diff(np.concatenate([[False], fit, [False]]).astype(int)))
         for first, past in edges.reshape(-1, 2):

@@ -22,10 +22,8 @@ SHOULDER = 1.5
 CORNER_LEG = 14.0
 """From the corner of two lanes to the start of a right turn, m: turns get a radius of 8 to 14 m."""
 CROSSING_HOLD, PLAIN_HOLD = 4.5, 3.5
-"""From the stop line to the end of the lane, m, with and without a pedestrian crossing between them: whoever turns right
-into the street swings wide."""
-STRAIGHT = np.deg2rad(40.0)
-"""Largest change of heading of a connector that goes straight on, rad."""
+"""From the stop line to the end of the lane, m, with and without a pedestrian crossing between them; without one,
+because whoever turns right into the street swings wide."""
 
 
 @dataclass(frozen=True, kw_only=True)
