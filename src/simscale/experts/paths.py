@@ -136,7 +136,9 @@ def merging_paths(
     offset = np.stack(
         [
             _quintic(len(road.yaw), length, (road.offset, slope, bend), target)
-            for target, length in merge_targets(road.offset, float(state.speed), rules.lateral_offsets, rules.merge)
+            for target, length in merge_targets(
+                road.offset, float(state.velocity[0]), rules.lateral_offsets, rules.merge
+            )
         ]
     )
     xy = road.xy + offset[..., None] * direction(road.yaw + np.pi / 2)
@@ -162,7 +164,8 @@ def merge_targets(
 
 def _start_of(road: Road, state: CarState, vehicle: EgoVehicle) -> tuple[float, float]:
     """First and second derivative of the lateral offset at the car, from its heading and steering (Frenet frame)."""
-    angle = float(np.clip(wrap(state.yaw - road.yaw[0]), -STEEPEST, STEEPEST))
+    off = wrap(np.array([float(state.yaw) - road.yaw[0]]))[0]
+    angle = float(np.clip(off, -STEEPEST, STEEPEST))
     stretch = max(1 - road.offset * road.curvature[0], 0.1)
     curvature = float(np.clip(np.tan(state.steer) / vehicle.wheel_base, -SHARPEST, SHARPEST))
     slope = stretch * np.tan(angle)

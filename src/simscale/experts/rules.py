@@ -84,14 +84,15 @@ PARITY = PdmClosedRules()
 """The reference's PDM-Closed."""
 
 SOUND = PdmClosedRules(
-    lateral_offsets=(0.0, -0.5, 0.5, -1.0, 1.0),
+    lateral_offsets=(0.0, -0.7, 0.7),
+    speed_fractions=(0.25, 0.5, 0.75, 1.0),
     min_gap=1.5,
     decel_max=3.7,
     forecast_every=1,
     reference_following=False,
     comfort_counts=True,
     acceptable_first=True,
-    diversity=0.3,
+    diversity=0.5,
     seconds_beyond=0.9,
     merge=MergeRules(),
     stop_decels=(1.5, 2.5, 3.7),
