@@ -74,8 +74,11 @@ def driven_path(scene: Scene, agent: int, rules: TrafficRules) -> DrivenPath | N
     station = logged_stations(xy, kept, at_kept)
     speed = logged_speeds(station, seen, scene.dt)
     goes_on = lanes[-1] >= 0 and speed[seen[-1]] > MOVING and _forwards(xy[kept], yaw[kept[-1]])
+    beyond = extended(scene.road, lanes[-1:] if goes_on else lanes[:0], length=BEYOND)
+    samples, length = _sampled(scene, xy[kept], yaw[kept], station, speed, beyond, rules)
     return DrivenPath(
-        **_samples_of(scene, xy[kept], yaw[kept], station, speed, lanes[-1:] if goes_on else lanes[:0], rules),
+        samples=samples,
+        length=length,
         station=station,
         speed=speed,
         accel=logged_accels(speed, seen, scene.dt),
@@ -83,24 +86,24 @@ def driven_path(scene: Scene, agent: int, rules: TrafficRules) -> DrivenPath | N
         logged_xy=xy,
         logged_yaw=np.where(tracks.valid[agent], tracks.yaw[agent], wrap(yaw)),
         driven_lanes=np.unique(lanes[lanes >= 0]),
+        lanes_beyond=beyond,
     )
 
 
-def _samples_of(
+def _sampled(
     scene: Scene,
     line: Float[Array, "k 2"],
     yaw: Float[Array, " k"],
     station: Float[Array, " t"],
     speed: Float[Array, " t"],
-    last_lane: Int[Array, " n"],
+    lanes: Int[Array, " n"],
     rules: TrafficRules,
-) -> dict[str, Array | float]:
-    """The sampled fields of a `DrivenPath`: the logged line, and the lanes beyond its `last_lane` where it has one."""
-    lanes = extended(scene.road, last_lane, length=BEYOND)
+) -> tuple[Float[Array, "p 6"], float]:
+    """Samples of a `DrivenPath`, along the logged line and then the lanes beyond it, and its length, m."""
     whole = np.concatenate([line, _lanes_beyond(scene.road, lanes, line[-1])])
     logged_length, length = float(stations_of(line)[-1]), float(stations_of(whole)[-1])
     samples = np.arange(max(int(np.ceil(length / SPACING)), 1) + 1) * SPACING
-    places, tangent = _sampled(whole, samples)
+    places, tangent = _places_at(whole, samples)
     past = (samples > logged_length) & (len(lanes) > 0)
     body = np.interp(samples, stations_of(line), yaw)
     drift = np.arctan2(tangent[past, 1], tangent[past, 0])
@@ -108,7 +111,7 @@ def _samples_of(
     limit = _limits_beyond(scene, places, past, lanes, rules, fastest=float(speed.max()))
     free = free_speeds(samples, station, speed, tangent, limit, past, rules)
     table = np.concatenate([places, tangent, body[:, None], free[:, None]], axis=1)
-    return {"samples": table, "length": length, "lanes_beyond": lanes}
+    return table, length
 
 
 def bridged(valid: Bool[Array, " t"], longest: int) -> Bool[Array, " t"]:
@@ -213,7 +216,9 @@ def _lanes_beyond(road: RoadMap, lanes: Int[Array, " r"], start: Float[Array, "2
     return without_repeats(places + eased[:, None] * (start - places[0]), closer_than=0.1)[1:]
 
 
-def _sampled(line: Float[Array, "n 2"], samples: Float[Array, " p"]) -> tuple[Float[Array, "p 2"], Float[Array, "p 2"]]:
+def _places_at(
+    line: Float[Array, "n 2"], samples: Float[Array, " p"]
+) -> tuple[Float[Array, "p 2"], Float[Array, "p 2"]]:
     """Places and directions of travel at the samples; the last sample may lie past the end, straight on."""
     station = stations_of(line)
     excess = max(samples[-1] - station[-1], 0.0)

@@ -53,7 +53,10 @@ class TrafficRollout:
 class Traffic(Protocol):
     """How others react, at one decision point."""
 
-    dropped: int  # tracks that overlapped the ego there and take no part
+    @property
+    def dropped(self) -> int:
+        """Tracks that overlapped the ego there and take no part."""
+        ...
 
     def start(self) -> TrafficState:
         """State at the decision point."""
