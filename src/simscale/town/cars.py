@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from simscale.scene import PACIFICA
 
@@ -31,7 +31,7 @@ class Drivers:
 
     size: Float[Array, "a 3"]  # length, width, height, m
     rear_axle_to_centre: Float[Array, " a"]  # m
-    can_be_ego: Float[Array, " a"]  # 1 for a Pacifica
+    can_be_ego: Bool[Array, " a"]  # a Pacifica
     speed_share: Float[Array, " a"]  # desired speed as a share of the limit
     headway: Float[Array, " a"]  # s
     standing_gap: Float[Array, " a"]  # m
@@ -57,10 +57,10 @@ class Drivers:
 
 def drivers_of(rng: np.random.Generator, count: int) -> Drivers:
     """Draws cars and habits; ranges after the usual values of the intelligent driver model (Treiber 2000)."""
-    ego = np.zeros(count)
-    ego[: max(round(EGO_SHARE * count), 1)] = 1.0
+    ego = np.zeros(count, dtype=bool)
+    ego[: max(round(EGO_SHARE * count), 1)] = True
     size = CAR_SIZES[rng.integers(len(CAR_SIZES), size=count)]
-    size = np.where(ego[:, None] > 0, [[PACIFICA.length, PACIFICA.width, PACIFICA.height]], size)
+    size = np.where(ego[:, None], [[PACIFICA.length, PACIFICA.width, PACIFICA.height]], size)
     return Drivers(
         size=size,
         rear_axle_to_centre=REAR_AXLE_SHARE * size[:, 0],
