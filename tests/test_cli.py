@@ -105,7 +105,7 @@ def test_commands_read_their_inputs_in_order():
         (BadInput("f.npz", "size", 1, 2), 2, "f.npz: size is 1, expected 2"),
         (OSError(28, "No space left on device", "f"), 2, "f: No space left on device; free some space"),
         (ZeroDivisionError("division\nby zero"), 1, "a fault of ours, please report it: ZeroDivisionError"),
-        (KeyboardInterrupt(), 130, "the same command goes on where it stopped"),
+        (KeyboardInterrupt(), 130, "interrupted; run the same command again"),
     ],
 )
 def test_whatever_goes_wrong_is_one_line_and_an_exit_code(capsys, error, code, words):
@@ -134,7 +134,7 @@ def test_an_error_without_a_file_names_the_output():
     ("arguments", "words"),
     [
         (["ingest", "argoverse2", "{tmp}/none", "--out", "{tmp}/o"], "none"),
-        (["generate", "{tmp}/none", "--out", "{tmp}/o"], "none: path is missing"),
+        (["generate", "{tmp}/none", "--out", "{tmp}/o", "--vocabulary", "{arcs}"], "none: path is missing"),
         (["generate", "--out", "{tmp}/o"], "SCENES is empty"),
         (["generate", "{tmp}/scenes", "--out", "{tmp}/o", "--experts", "oracle"], "--experts is 'oracle'"),
         (["generate", "{tmp}/scenes", "--out", "{tmp}/o", "--workers", "0"], "--workers is 0"),
@@ -243,7 +243,8 @@ def test_interrupted_generation_goes_on_and_ends_the_same(tmp_path, scenes, voca
     command = [*SIMSCALE, "generate", scenes, "--rounds", "2", "--vocabulary", vocabulary, "--workers", "1"]
     process = subprocess.Popen([*command, "--out", tmp_path / "a"], stderr=subprocess.PIPE, text=True)
     began = time.monotonic()
-    while not list((tmp_path / "a/data").glob("*.tar")) and time.monotonic() - began < 120:
+    while not list((tmp_path / "a/data").glob("*.tar")) and process.poll() is None:
+        assert time.monotonic() - began < 120
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)

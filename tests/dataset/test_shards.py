@@ -9,6 +9,7 @@ import pytest
 
 from made import made_agents, made_rejection, made_sample
 from simscale.dataset.files import put_in_place
+from simscale.dataset.recipe import recipe_of, sample_of
 from simscale.dataset.shards import digest_of, read_members, read_rejections, read_samples, write_unit
 from simscale.generate.sample import Sample, no_agents
 from simscale.scene import BadInput
@@ -99,3 +100,13 @@ def test_a_unit_without_samples_is_still_a_unit(tmp_path):
     folder = stored(tmp_path, {"u": []})
     assert list(read_samples(folder)) == []
     assert len(list((folder / "data").iterdir())) == 1
+
+
+def test_a_damaged_or_foreign_recipe_is_refused_with_its_name():
+    recipe = recipe_of(made_sample(1))
+    for wrong in (b"", b"PK", recipe[: len(recipe) // 2], recipe[::-1]):
+        with pytest.raises(BadInput, match="shard:member: recipe is unreadable"):
+            sample_of(wrong, name="shard:member")
+    newer = recipe.replace(b'"schema_version": 1', b'"schema_version": 9')
+    with pytest.raises(BadInput, match=r"shard:member: (schema_version is 9|recipe is unreadable)"):
+        sample_of(newer, name="shard:member")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from simscale import __version__
-from simscale.cli.commands import Command, Parsed
+from simscale.cli.commands import Command, Generate, Parsed
 from simscale.cli.speech import say
 
 DONE, REFUSED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
@@ -52,7 +52,8 @@ def exit_code_of(command: Command, run: Callable[[], int]) -> int:
     try:
         return run()
     except KeyboardInterrupt:
-        say("interrupted; the same command goes on where it stopped")
+        resumes = isinstance(command, Generate)
+        say(f"interrupted; {'the same command goes on where it stopped' if resumes else 'run the same command again'}")
         return INTERRUPTED
     except BrokenPipeError:  # whoever read our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -65,13 +65,13 @@ def sample_of(recipe: bytes, *, name: str) -> Sample:
         arrays = _unpacked(recipe)
         meta = json.loads(arrays["meta"].tobytes())
         version = meta["schema_version"]
-    except (zipfile.BadZipFile, ValueError, KeyError, EOFError) as error:
+    except (zipfile.BadZipFile, ValueError, KeyError, EOFError, TypeError, NotImplementedError) as error:
         raise BadInput(name, "recipe", f"unreadable ({error})", "an archive of arrays") from error
     if version != SCHEMA_VERSION:
         raise BadInput(name, "schema_version", version, SCHEMA_VERSION)
     try:
         return _sample(arrays, meta)
-    except (KeyError, TypeError, IndexError) as error:
+    except (KeyError, TypeError, IndexError, ValueError, AttributeError) as error:
         raise BadInput(name, "recipe", f"incomplete ({error})", "all arrays of a sample") from error
 
 
