@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from simscale.scene import PACIFICA, CarState
-from simscale.traffic.policy import POLICIES, TrafficRules
-from worlds import straight_scene
+from simscale.scene import PACIFICA, CarState, RoadMap
+from simscale.traffic.policy import POLICIES, TrafficRules, policy_of
+from worlds import changed, straight_scene
 
 BOXES = [(20.0, 0.0, 0.0, 8.0), (30.0, 3.5, 0.0, 7.0), (90.0, 7.0, np.pi, 9.0), (500.0, 0.0, 0.0, 0.0)]
 
@@ -62,6 +62,38 @@ def test_a_scene_without_tracks_is_rolled_all_the_same(name):
     traffic = POLICIES[name](scene, 20, vehicle=PACIFICA, rules=TrafficRules())
     rolled = traffic.roll(traffic.start(), egos(scene, 20, 11))
     assert rolled.tracks.xy.shape == (2, 0, 11, 2) and rolled.tracks.id == ()
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_one_policy_serves_all_decision_points_of_a_scene(name):
+    scene = straight_scene(boxes=BOXES)
+    policy = policy_of(name, scene, rules=TrafficRules())
+    for t0 in (20, 35):
+        ego = CarState.unpacked(egos(scene, t0, 31).packed() + np.array([0.0, 2.0, *[0.0] * 9]))
+        shared, alone = policy(t0, vehicle=PACIFICA), POLICIES[name](scene, t0, vehicle=PACIFICA, rules=TrafficRules())
+        one, two = shared.roll(shared.start(), ego), alone.roll(alone.start(), ego)
+        np.testing.assert_array_equal(one.tracks.xy, two.tracks.xy)
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_a_scene_without_a_map_is_rolled_all_the_same(name):
+    scene = straight_scene(boxes=BOXES)
+    none = np.zeros(0, dtype=np.int64)
+    road = RoadMap(
+        id=(),
+        kind=none,
+        xy=np.zeros((0, 2)),
+        start=np.zeros(1, dtype=np.int64),
+        centre_xy=np.zeros((0, 2)),
+        centre_start=np.zeros(1, dtype=np.int64),
+        speed_limit=np.zeros(0),
+        has_speed_limit=np.zeros(0, dtype=bool),
+        next_lane=np.zeros((0, 2), dtype=np.int64),
+        group=none,
+    )
+    traffic = POLICIES[name](changed(scene, road=road, route=none), 20, vehicle=PACIFICA, rules=TrafficRules())
+    rolled = traffic.roll(traffic.start(), egos(scene, 20, 11))
+    assert rolled.tracks.valid.all()
 
 
 def test_a_track_beside_the_ego_is_not_dropped():

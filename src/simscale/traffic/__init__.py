@@ -1,5 +1,5 @@
 """How others react."""
 
-from simscale.traffic.policy import POLICIES, Traffic, TrafficRollout, TrafficRules, TrafficState
+from simscale.traffic.policy import POLICIES, Traffic, TrafficRollout, TrafficRules, TrafficState, policy_of
 
-__all__ = ["POLICIES", "Traffic", "TrafficRollout", "TrafficRules", "TrafficState"]
+__all__ = ["POLICIES", "Traffic", "TrafficRollout", "TrafficRules", "TrafficState", "policy_of"]

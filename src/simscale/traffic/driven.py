@@ -9,10 +9,11 @@ from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
+from scipy.ndimage import maximum_filter1d
 
 from simscale.geometry.angles import direction, wrap
 from simscale.geometry.polylines import project, stations_of, without_repeats
-from simscale.scene import RoadMap, Scene, TrackKind
+from simscale.scene import Scene, TrackKind
 from simscale.scene.routing import extended, lane_of_each, path_of
 from simscale.traffic.corridor import SPACING
 from simscale.traffic.rules import TrafficRules
@@ -100,7 +101,8 @@ def _sampled(
     rules: TrafficRules,
 ) -> tuple[Float[Array, "p 6"], float]:
     """Samples of a `DrivenPath`, along the logged line and then the lanes beyond it, and its length, m."""
-    whole = np.concatenate([line, _lanes_beyond(scene.road, lanes, line[-1])])
+    centre = path_of(scene.road, lanes)
+    whole = np.concatenate([line, _beyond(centre, line[-1])])
     logged_length, length = float(stations_of(line)[-1]), float(stations_of(whole)[-1])
     samples = np.arange(max(int(np.ceil(length / SPACING)), 1) + 1) * SPACING
     places, tangent = _places_at(whole, samples)
@@ -108,7 +110,7 @@ def _sampled(
     body = np.interp(samples, stations_of(line), yaw)
     drift = np.arctan2(tangent[past, 1], tangent[past, 0])
     body[past] = np.unwrap(np.append(yaw[-1], drift))[1:]
-    limit = _limits_beyond(scene, places, past, lanes, rules, fastest=float(speed.max()))
+    limit = _limits_beyond(scene, places, past, lanes, centre, rules, fastest=float(speed.max()))
     free = free_speeds(samples, station, speed, tangent, limit, past, rules)
     table = np.concatenate([places, tangent, body[:, None], free[:, None]], axis=1)
     return table, length
@@ -180,9 +182,7 @@ def free_speeds(
     Curves bound it, and so does what lies ahead: no place needs more than `decel` to reach the next one's speed.
     """
     here = np.interp(samples, station, speed)
-    low = np.searchsorted(samples, samples - FREE_SPEED_WINDOW)
-    high = np.searchsorted(samples, samples + FREE_SPEED_WINDOW, side="right")
-    highest = np.array([here[a:b].max() for a, b in zip(low, high, strict=True)])
+    highest = maximum_filter1d(here, 2 * round(FREE_SPEED_WINDOW / SPACING) + 1, mode="nearest")
     free = np.where(past, limit, rules.catch_up * highest)
     turn = np.abs(tangent[:-1, 0] * tangent[1:, 1] - tangent[:-1, 1] * tangent[1:, 0]) / SPACING
     curvature = np.maximum(np.append(turn, 0.0), np.append(0.0, turn))
@@ -199,9 +199,8 @@ def _forwards(line: Float[Array, "n 2"], yaw: float) -> bool:
     return bool((line[-1] - line[-2]) @ direction(np.array(yaw)) > 0)
 
 
-def _lanes_beyond(road: RoadMap, lanes: Int[Array, " r"], start: Float[Array, "2"]) -> Float[Array, "n 2"]:
-    """The lanes' centre from beside `start` on, shifted onto `start` and drifting to the centre over `BLEND`."""
-    centre = path_of(road, lanes)
+def _beyond(centre: Float[Array, "m 2"], start: Float[Array, "2"]) -> Float[Array, "n 2"]:
+    """The centre of lanes from beside `start` on, shifted onto `start` and drifting to the centre over `BLEND`."""
     if len(centre) < 2:
         return np.zeros((0, 2))
     station = stations_of(centre)
@@ -223,10 +222,8 @@ def _places_at(
     station = stations_of(line)
     excess = max(samples[-1] - station[-1], 0.0)
     last = (line[-1] - line[-2]) / max(station[-1] - station[-2], 1e-9)
-    line, station = (
-        np.concatenate([line, [line[-1] + last * (excess + 1.0)]]),
-        np.append(station, station[-1] + excess + 1),
-    )
+    line = np.concatenate([line, [line[-1] + last * (excess + 1.0)]])
+    station = np.append(station, station[-1] + excess + 1.0)
     places = np.stack([np.interp(samples, station, line[:, i]) for i in (0, 1)], axis=-1)
     index = np.arange(len(samples))
     chord = places[np.minimum(index + TANGENT_REACH, len(index) - 1)] - places[np.maximum(index - TANGENT_REACH, 0)]
@@ -239,6 +236,7 @@ def _limits_beyond(
     places: Float[Array, "p 2"],
     past: Bool[Array, " p"],
     lanes: Int[Array, " r"],
+    centre: Float[Array, "m 2"],
     rules: TrafficRules,
     *,
     fastest: float,
@@ -252,7 +250,6 @@ def _limits_beyond(
     nearby = np.where(away <= rules.free_speed_radius, ego_speed, -np.inf).max(axis=1)
     limit[past] = np.where(nearby > MOVING, rules.free_speed_factor * nearby, fastest)
     ends = np.cumsum([stations_of(scene.road.centre_line(int(lane)))[-1] for lane in lanes])
-    centre = path_of(scene.road, lanes)
     along = project(centre, places[past])[0]
     lane = lanes[np.minimum(np.searchsorted(ends, along), len(lanes) - 1)]
     limit[past] = np.where(scene.road.has_speed_limit[lane], scene.road.speed_limit[lane], limit[past])

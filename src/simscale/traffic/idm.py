@@ -162,6 +162,8 @@ def world_of(of_log: LogTraffic, agents: Int[Array, " a"], vehicle: EgoVehicle) 
 
 def stops_on(scene: Scene, path: DrivenPath) -> Float[Array, "n 2"]:
     """Stations at which a path enters lanes that lights govern, m, and the rows of these lights."""
+    if len(scene.lights.element) == 0:
+        return np.zeros((0, 2))
     own = np.concatenate([path.driven_lanes, path.lanes_beyond])
     met = []
     for row in np.flatnonzero(np.isin(scene.lights.element, own)):
