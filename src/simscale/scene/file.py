@@ -12,6 +12,7 @@ import json
 import os
 import zipfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -194,22 +195,45 @@ def _put_together(path: Path, plain: Any, arrays: dict[str, Array]) -> Scene:
         noun = _NOUNS.get(field.name)
         given = plain.get(field.name)
         if noun is None:
-            values[field.name] = arrays.get(field.name, given)
-        elif field.name == "ground" and given is None:
+            continue
+        if field.name == "ground" and given is None:
             values["ground"] = None
         elif not isinstance(given, dict):
             raise BadInput(path, f"{HEADER}: {field.name}", type(given).__name__, "a table")
         else:
             parts = {name.split(".")[1]: array for name, array in arrays.items() if name.startswith(f"{field.name}.")}
-            parts |= {name: tuple(part) if isinstance(part, list) else part for name, part in given.items()}
-            _check_names(path, field.name, set(parts), {inner.name for inner in dataclasses.fields(noun)})
-            values[field.name] = noun(**parts)
-    _check_names(path, "scene", set(plain) | {name for name in arrays if "." not in name}, set(values))
-    values["missing"] = tuple(values["missing"] or ())
-    for name in ("id", "source", "location", "sensor_root"):
-        if not isinstance(values[name], str):
-            raise BadInput(path, f"{HEADER}: {name}", type(values[name]).__name__, "text")
-    return Scene(**values)
+            values[field.name] = noun(**_fields_of(noun, given, parts, path=path, where=f"{field.name}."))
+    rest = {name: value for name, value in plain.items() if name not in _NOUNS}
+    own = {name: array for name, array in arrays.items() if "." not in name}
+    return Scene(**_fields_of(Scene, rest, own, path=path, where="", done=values))
+
+
+_PLAIN: dict[Any, tuple[str, Callable[[Any], bool]]] = {
+    str: ("text", lambda given: isinstance(given, str)),
+    float: ("a number", lambda given: isinstance(given, int | float) and not isinstance(given, bool)),
+    tuple[str, ...]: ("a list of texts", lambda given: isinstance(given, list) and all(type(x) is str for x in given)),
+}
+"""What the header may hold, by the type of the field: all else is an array."""
+
+
+def _fields_of(
+    noun: Any,
+    plain: dict[str, Any],
+    arrays: dict[str, Array],
+    *,
+    path: Path,
+    where: str,
+    done: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """All fields of a noun, from the header and the arrays; `done` are those that were put together before."""
+    done = done or {}
+    types = {field.name: field.type for field in dataclasses.fields(noun)}
+    _check_names(path, where.rstrip(".") or "scene", {*plain, *arrays, *done}, set(types))
+    for name, given in plain.items():
+        words, fits = _PLAIN.get(types[name], ("an array of its own", lambda given: False))
+        if not fits(given):
+            raise BadInput(path, f"{HEADER}: {where}{name}", type(given).__name__, words)
+    return {**arrays, **{n: tuple(v) if isinstance(v, list) else v for n, v in plain.items()}, **done}
 
 
 def _check_names(path: Path, where: str, found: set[str], expected: set[str]) -> None:
