@@ -1,0 +1,178 @@
+"""Latent TransFuser: from three cameras and the car's status to one plan, in one pass.
+
+The trunk (trunk.py) turns the stitched cameras into a bird's-eye view. Its cells and the car's status are the memory of
+a small transformer decoder, which is asked 1 + 30 questions: where shall I drive, and where are the 30 nearest
+vehicles. A third head paints a semantic map from the bird's-eye features. Only the plan drives the car; the other two
+make the trunk learn what is around it.
+
+Agrees with `TransfuserModel` of the reference (planners.md, section 2) to the parameter's name: the published presets
+load published weights.
+"""
+
+import math
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from simscale.planners.trunk import Trunk, TrunkConfig, resized
+
+STATUS = 8
+"""Command (left, straight, right, unknown), velocity (forward, left) in m/s, acceleration in m/s^2."""
+POSE = 3
+"""x, y in metres, heading in radians, in the ego frame."""
+BOX = 5
+"""x, y, heading, length, width."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LtfConfig:
+    """Sizes of the planner; the defaults are the reference's."""
+
+    trunk: TrunkConfig = field(default_factory=TrunkConfig)
+    width: int = 256  # of tokens and queries
+    hidden: int = 1024  # of the decoder's and the heads' MLPs
+    decoder_layers: int = 3
+    decoder_heads: int = 8
+    decoder_dropout: float = 0.0
+    poses: int = 8  # of the plan
+    pose_interval: float = 0.5  # s
+    agents: int = 30
+    agent_range: float = 32.0  # a predicted agent lies within +- this, m
+    bev_map_size: tuple[int, int] = (128, 256)  # rows (forward), columns (left) of the semantic map, 0.25 m each
+    bev_classes: int = 7
+
+
+@dataclass(frozen=True, kw_only=True)
+class LtfOutput:
+    """What the planner says of `b` samples."""
+
+    trajectory: Float[Tensor, "b t 3"]  # x, y, heading at 0.5, 1.0, ... s in the ego frame
+    agent_states: Float[Tensor, "b a 5"]  # x, y, heading, length, width
+    agent_labels: Float[Tensor, "b a"]  # logit of being there
+    bev_semantic: Float[Tensor, "b k h w"]  # logits of the classes
+
+
+PUBLISHED_NAVSIM = LtfConfig(trunk=TrunkConfig(image_size=(256, 1024)))
+"""LTF as NAVSIM publishes it."""
+
+PUBLISHED_SIMSCALE = LtfConfig(trunk=TrunkConfig(image_size=(512, 2048)))
+"""LTF as SimScale publishes it: the same parameters, read at twice the resolution."""
+
+PUBLISHED_TRANSFUSER = LtfConfig(trunk=TrunkConfig(image_size=(256, 1024), latent=False))
+"""TransFuser as NAVSIM publishes it: with LiDAR."""
+
+NANO = LtfConfig(
+    trunk=TrunkConfig(
+        image_size=(64, 256),
+        bev_size=128,
+        widths=(16, 32, 64, 128),
+        depths=(1, 1, 1, 1),
+        image_tokens=(2, 8),
+        bev_tokens=(4, 4),
+        fusion_layers=1,
+        neck_width=32,
+    ),
+    width=64,
+    hidden=128,
+    decoder_layers=2,
+    decoder_heads=4,
+    agents=10,
+)
+"""The same planner for one CPU (ours)."""
+
+
+class TrajectoryHead(nn.Module):
+    """A plan from the first query."""
+
+    def __init__(self, config: LtfConfig):
+        super().__init__()
+        self._mlp = nn.Sequential(
+            nn.Linear(config.width, config.hidden), nn.ReLU(), nn.Linear(config.hidden, config.poses * POSE)
+        )
+
+    def forward(self, query: Float[Tensor, "b c"]) -> Float[Tensor, "b t 3"]:
+        """Poses; headings within half a turn."""
+        poses = self._mlp(query).unflatten(-1, (-1, POSE))
+        return torch.cat([poses[..., :2], poses[..., 2:].tanh() * math.pi], dim=-1)
+
+
+class AgentHead(nn.Module):
+    """A box and the logit of its presence from each further query."""
+
+    def __init__(self, config: LtfConfig):
+        super().__init__()
+        self.range = config.agent_range
+        self._mlp_states = nn.Sequential(
+            nn.Linear(config.width, config.hidden), nn.ReLU(), nn.Linear(config.hidden, BOX)
+        )
+        self._mlp_label = nn.Sequential(nn.Linear(config.width, 1))
+
+    def forward(self, query: Float[Tensor, "b a c"]) -> tuple[Float[Tensor, "b a 5"], Float[Tensor, "b a"]]:
+        """Boxes and logits."""
+        states = self._mlp_states(query)
+        xy, heading, size = states[..., :2].tanh() * self.range, states[..., 2:3].tanh() * math.pi, states[..., 3:]
+        return torch.cat([xy, heading, size], dim=-1), self._mlp_label(query).squeeze(-1)
+
+
+class Ltf(nn.Module):
+    """The planner."""
+
+    def __init__(self, config: LtfConfig):
+        super().__init__()
+        self.config = config
+        width, trunk = config.width, config.trunk
+        self._backbone = Trunk(trunk)
+        self._keyval_embedding = nn.Embedding(trunk.fused_size**2 + 1, width)
+        self._query_embedding = nn.Embedding(1 + config.agents, width)
+        self._bev_downscale = nn.Conv2d(trunk.widths[-1], width, 1)
+        self._status_encoding = nn.Linear(STATUS, width)
+        self._bev_semantic_head = nn.Sequential(
+            nn.Conv2d(trunk.neck_width, trunk.neck_width, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(trunk.neck_width, config.bev_classes, 1),
+        )
+        layer = nn.TransformerDecoderLayer(
+            width, config.decoder_heads, config.hidden, config.decoder_dropout, batch_first=True
+        )
+        self._tf_decoder = nn.TransformerDecoder(layer, config.decoder_layers)
+        self._agent_head = AgentHead(config)
+        self._trajectory_head = TrajectoryHead(config)
+
+    def forward(
+        self,
+        rgb: Float[Tensor, "b 3 h w"],
+        status: Float[Tensor, "b 8"],
+        lidar: Float[Tensor, "b c i i"] | None = None,
+    ) -> LtfOutput:
+        """Plans for a batch.
+
+        Args:
+            rgb: Left, front and right camera side by side, in [0, 1].
+            status: See `STATUS`; not normalised.
+            lidar: Histogram of the points, for a planner whose trunk is not latent.
+        """
+        neck, fused = self._backbone(rgb, lidar)
+        queries = self.answers(fused, status)
+        agent_states, agent_labels = self._agent_head(queries[:, 1:])
+        return LtfOutput(
+            trajectory=self._trajectory_head(queries[:, 0]),
+            agent_states=agent_states,
+            agent_labels=agent_labels,
+            bev_semantic=resized(self._bev_semantic_head(neck), self.config.bev_map_size),
+        )
+
+    def answers(self, fused: Float[Tensor, "b c f f"], status: Float[Tensor, "b 8"]) -> Float[Tensor, "b q d"]:
+        """What the decoder answers to each query: the plan's first, then the agents'."""
+        cells = self._bev_downscale(fused).flatten(2).transpose(1, 2)
+        memory = torch.cat([cells, self._status_encoding(status)[:, None]], dim=1) + self._keyval_embedding.weight
+        queries = self._query_embedding.weight.expand(len(status), -1, -1)
+        return self._tf_decoder(queries, memory)
+
+
+def build(config: LtfConfig, *, seed: int = 0) -> Ltf:
+    """A planner with random weights that depend on the seed alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Ltf(config)
