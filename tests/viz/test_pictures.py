@@ -223,7 +223,7 @@ def test_the_report_holds_its_pictures_and_asks_nobody():
         counts=counts(),
         moving=counts(),
         by_log={"log & one": counts()},
-        too_short={"brief": 5.0},
+        unused={"brief": "too short (5.0 s)"},
         tokens=2,
         digest="d" * 64,
         seed=3,

@@ -92,9 +92,10 @@ class _Watch:
 def _lines(report: GenerateReport) -> list[str]:
     logs = [_line(log, counts) for log, counts in report.by_log.items()]
     short = [f"{log}: {seconds:.1f} s, too short for a decision point" for log, seconds in report.too_short.items()]
+    bare = [f"{log}: no map, which generate needs" for log in report.without_map]
     failed = [f"set aside: {f.item or f.unit} {f.step}: {f.error}" for f in report.failures]
     pooled = [_line("all", report.counts), _line("all, moving human", report.moving)]
-    return [*logs, *short, *failed, *pooled, f"digest: {report.digest}"]
+    return [*logs, *short, *bare, *failed, *pooled, f"digest: {report.digest}"]
 
 
 def _line(name: str, counts: Counts) -> str:

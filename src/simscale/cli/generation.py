@@ -4,7 +4,6 @@ A unit is a few decision points of one log. Its samples depend on the scene, the
 alone, so any number of workers, in any order, leaves the same bytes; an interrupted run goes on where it stopped.
 """
 
-import hashlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from simscale import __version__
+from simscale.dataset.files import sha256_of
 from simscale.dataset.manifest import commit_manifest, entries_of
 from simscale.dataset.shards import FOLDERS, digest_of, write_unit
 from simscale.dataset.vocabulary import read_vocabulary
@@ -21,12 +21,13 @@ from simscale.engine.failures import Failure, during
 from simscale.engine.run import Progress, RunSettings, run
 from simscale.engine.units import Finished, Unit, units_of
 from simscale.generate.counts import Counts, total
-from simscale.generate.place import token_instants_of_length, token_name
+from simscale.generate.place import token_instants, token_name
+from simscale.generate.sample import HORIZON, ROLLOUT_LENGTH
 from simscale.generate.settings import GenerateSettings, check_settings
 from simscale.generate.token import Generated, generate_tokens
 from simscale.perturb.vocabulary import Vocabulary
-from simscale.scene import BadInput, Scene
-from simscale.scene.file import read_length, read_scene, scene_files
+from simscale.scene import DT, BadInput, Scene
+from simscale.scene.file import read_scene, scene_files
 
 TOKENS_A_UNIT = 5
 """Decision points that are done, committed and, after a crash, done again as a whole: a few seconds of work."""
@@ -38,8 +39,9 @@ class Log:
 
     path: Path
     id: str
-    instants: tuple[int, ...]
+    instants: tuple[int, ...]  # none where the log is too short, or has no map
     seconds: float
+    has_map: bool
     sha256: str
 
 
@@ -50,7 +52,8 @@ class GenerateReport:
     counts: Counts
     moving: Counts
     by_log: dict[str, Counts]
-    too_short: dict[str, float]  # logs without a decision point -> seconds
+    too_short: dict[str, float]  # logs with a map and without a decision point -> seconds
+    without_map: tuple[str, ...]  # logs that nothing can be scored in
     tokens: int
     dropped_tracks: int
     digest: str
@@ -66,6 +69,7 @@ class GenerateReport:
             "moving": self.moving.as_json(),
             "logs": {log: counts.as_json() for log, counts in self.by_log.items()},
             "too_short": self.too_short,
+            "without_map": list(self.without_map),
             "tokens": self.tokens,
             "dropped_tracks": self.dropped_tracks,
             "digest": self.digest,
@@ -77,20 +81,45 @@ class GenerateReport:
 
 
 def logs_of(folders: Sequence[Path], settings: GenerateSettings) -> list[Log]:
-    """All logs of some scene folders (or files), sorted by id.
+    """All logs of some scene folders (or files), sorted by id; each is read whole, so that a bad one is refused now.
 
     Raises:
         BadInput: A folder without scenes, a damaged scene, or two with one id.
     """
     logs: dict[str, Log] = {}
     for path in [path for folder in folders for path in scene_files(folder)]:
-        name, length = read_length(path)
-        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-        if name in logs and logs[name].sha256 != sha256:
-            raise BadInput(path, "id", repr(name), f"an id of its own ({logs[name].path} has it too)")
-        instants = tuple(token_instants_of_length(length, settings))
-        logs[name] = Log(path=path, id=name, instants=instants, seconds=(length - 1) / 10, sha256=sha256)
+        log = _log(path, settings)
+        if log.id in logs and logs[log.id].sha256 != log.sha256:
+            raise BadInput(path, "id", repr(log.id), f"an id of its own ({logs[log.id].path} has it too)")
+        logs.setdefault(log.id, log)
     return [logs[name] for name in sorted(logs)]
+
+
+def _log(path: Path, settings: GenerateSettings) -> Log:
+    scene = read_scene(path)
+    has_map = len(scene.road) > 0
+    return Log(
+        path=path,
+        id=scene.id,
+        instants=tuple(token_instants(scene, settings)) if has_map else (),
+        seconds=round((len(scene) - 1) * scene.dt, 1),
+        has_map=has_map,
+        sha256=sha256_of(path),
+    )
+
+
+def _check_any_usable(logs: Sequence[Log], folders: Sequence[Path], settings: GenerateSettings) -> None:
+    if any(log.instants for log in logs):
+        return
+    longest = max((log.seconds for log in logs if log.has_map), default=0.0)
+    without_map = ", ".join(log.id for log in logs if not log.has_map)
+    needed = settings.history + (HORIZON + ROLLOUT_LENGTH - 1) * DT
+    raise BadInput(
+        ", ".join(str(folder) for folder in folders),
+        "length of the longest log with a map",
+        f"{longest:.1f} s" + (f" (without a map: {without_map})" if without_map else ""),
+        f"{needed:.1f} s, which one decision point needs",
+    )
 
 
 def generate(
@@ -120,14 +149,7 @@ def generate(
     check_settings(settings)
     words = read_vocabulary(vocabulary)
     logs = logs_of(folders, settings)
-    if not any(log.instants for log in logs):
-        longest = max(log.seconds for log in logs)
-        raise BadInput(
-            ", ".join(str(folder) for folder in folders),
-            "length of the longest log",
-            f"{longest:.1f} s",
-            f"{settings.history + 8.9:.1f} s, which one decision point needs",
-        )
+    _check_any_usable(logs, folders, settings)
     configuration = _configuration(settings, words, logs)
     units = [unit for log in logs if log.instants for unit in _units(log, configuration)]
     settings_of_run = RunSettings(workers=workers)
@@ -155,7 +177,7 @@ def generate(
             configuration=configuration["settings"] | {"vocabulary": configuration["vocabulary"]},
             seed=settings.seed,
             code_version=__version__,
-            inputs=tuple({"log": log.id, "sha256": log.sha256, "path": str(log.path)} for log in logs),
+            inputs=tuple({"log": log.id, "sha256": log.sha256, "path": str(log.path.resolve())} for log in logs),
             counts={key: value for key, value in made.as_json().items() if key != "attempted_per_second"},
         )
     return made
@@ -229,7 +251,8 @@ def _report(
         counts=total(moving + standing),
         moving=total(moving),
         by_log={log: total(parts) for log, parts in by_log.items()},
-        too_short={log.id: log.seconds for log in logs if not log.instants},
+        too_short={log.id: log.seconds for log in logs if log.has_map and not log.instants},
+        without_map=tuple(log.id for log in logs if not log.has_map),
         tokens=sum(len(log.instants) for log in logs),
         dropped_tracks=sum(summary["dropped_tracks"] for summary in summaries),
         digest="",

@@ -17,7 +17,7 @@ class Facts:
     counts: Counts
     moving: Counts  # of tokens whose human moves
     by_log: dict[str, Counts]
-    too_short: dict[str, float]  # logs without a decision point -> seconds
+    unused: dict[str, str]  # logs without a decision point -> why
     tokens: int
     digest: str
     seed: int
@@ -55,8 +55,8 @@ def report_html(facts: Facts, pictures: Sequence[Picture]) -> str:
 
 
 def _lead(facts: Facts) -> str:
-    short = f", {len(facts.too_short)} logs too short for one" if facts.too_short else ""
-    where = f"{facts.tokens} decision points in {len(facts.by_log)} logs{short}."
+    unused = f", {len(facts.unused)} more without one" if facts.unused else ""
+    where = f"{facts.tokens} decision points in {len(facts.by_log)} logs{unused}."
     made = f"Seed {facts.seed}, version {facts.version}."
     return f"<p>{escape(where)} {escape(made)}<br>Dataset digest <code>{escape(facts.digest)}</code></p>"
 
@@ -109,7 +109,7 @@ def _log_table(facts: Facts) -> str:
     rows = [_log_row(log, counts, experts) for log, counts in facts.by_log.items()]
     rows.append(_log_row("all logs", facts.counts, experts))
     rows.append(_log_row("all logs, moving tokens", facts.moving, experts))
-    rows += [[log, f"too short ({seconds:.1f} s)", *[""] * (len(head) - 2)] for log, seconds in facts.too_short.items()]
+    rows += [[log, why, *[""] * (len(head) - 2)] for log, why in facts.unused.items()]
     return _table(head, rows)
 
 
