@@ -113,14 +113,14 @@ def _accelerations(v: Array, station: Array, lead: Array, targets: Array, rules:
 def _leads(lane: _Lane, forecast: Tracks, red: Array, step: int, station: Float[Array, " v"]) -> Float[Array, "v 3"]:
     """Leading object of each proposal of a path at an even step, through one reused vector."""
     sample = min(step, forecast.xy.shape[1] - 1)
-    boxes = shapely.polygons(
+    boxes = _polygons(
         corners_of(forecast.xy[:, sample], forecast.yaw[:, sample], forecast.size[:, 0], forecast.size[:, 1])
     )
     objects = np.concatenate([boxes, red])
     hits = shapely.STRtree(objects).query(lane.corridor, predicate="intersects")
     middles = lane.line.project(shapely.centroid(objects[hits]))
     xy, yaw = lane.paths.poses(lane.path, station)
-    ego = ego_polygon(xy, yaw, vehicle=lane.vehicle)
+    ego = np.asarray(ego_polygon(xy, yaw, vehicle=lane.vehicle))
     shared, found = np.zeros(3), np.zeros((len(station), 3))
     for i in range(len(station)):
         ahead = hits[middles > station[i]]
@@ -136,3 +136,7 @@ def _leads(lane: _Lane, forecast: Tracks, red: Array, step: int, station: Float[
             shared[0], shared[2] = lane.length, lane.vehicle.length / 2
         found[i] = shared
     return found
+
+
+def _polygons(corners: Float[Array, "a 4 2"]) -> Array:
+    return np.asarray(shapely.polygons(corners), dtype=object)

@@ -65,7 +65,8 @@ def _nearest(tracks: Tracks, centre: Float[Array, "2"], rules: PdmClosedRules) -
 def touches_ego(tracks: Tracks, state: CarState, *, vehicle: EgoVehicle) -> Bool[Array, " a"]:
     """Which objects overlap the ego at the first sample: the planner leaves them out (`collided_track_ids`)."""
     corners = corners_of(tracks.xy[:, 0], tracks.yaw[:, 0], tracks.size[:, 0], tracks.size[:, 1])
-    return shapely.intersects(shapely.polygons(corners), ego_polygon(state.xy, state.yaw, vehicle=vehicle))
+    ego = ego_polygon(state.xy, state.yaw, vehicle=vehicle)
+    return np.asarray(shapely.intersects(np.asarray(shapely.polygons(corners), dtype=object), ego), dtype=bool)
 
 
 def ego_polygon(

@@ -130,7 +130,7 @@ def stop_stations(paths: Paths, red_lights: list[Float[Array, "_ 2"]], *, width:
     """Where a car of this width would enter each red lane along each path; infinite where it would not."""
     left = np.stack([-np.sin(paths.yaw), np.cos(paths.yaw)], axis=-1)
     points = np.stack([paths.xy + side * width / 2 * left for side in (-1.0, 0.0, 1.0)], axis=-2)
-    inside = contains(*ragged(red_lights), points).any(axis=2)
+    inside = np.any(contains(*ragged(red_lights), points), axis=2)
     first = np.argmax(inside, axis=1)
     entry = np.take_along_axis(paths.station, np.maximum(first - 1, 0), axis=1)
-    return np.where(inside.any(axis=1), entry, np.inf)
+    return np.where(np.any(inside, axis=1), entry, np.inf)
