@@ -23,7 +23,6 @@ class TrafficRules:
     catch_up: float = 1.2  # a late agent drives at most this times the log's own speed thereabouts (ours)
     catch_up_accel: float = 1.5  # its acceleration, and its deceleration on to the log's timing, m/s^2 (ours)
     curve_accel: float = 3.0  # lateral acceleration that bounds speed off the log's timing, m/s^2 (ours)
-    look_ahead: float = 1.5  # crossing cars are foreseen this far, s (ours)
     bridged_gap: float = 2.0  # a vehicle unseen for at most this long was there all the same, s (ours)
     free_speed_factor: float = 1.3  # free speed without log and limit: this times the fastest ego nearby (ours)
     free_speed_radius: float = 50.0  # "nearby", m (ours)
