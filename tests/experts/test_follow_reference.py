@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from golden import SCENES, GoldenScene, golden_scene
-from simscale.experts.follow_reference import Unrolled, follow_reference
+from simscale.experts.follow_reference import Unrolled, extended_reference, follow_reference
 from simscale.experts.forecast import forecast_of, touches_ego
 from simscale.experts.paths import headings_of, parallel_paths
 from simscale.experts.rules import PARITY
@@ -23,20 +23,22 @@ def red_rings(scene: GoldenScene) -> list[np.ndarray]:
     return [scene.road.ring(int(element)) for element in red if element in scene.route]
 
 
-def unrolled(scene: GoldenScene) -> Unrolled:
+def situation(scene: GoldenScene) -> dict:
+    """What both functions below read."""
     forecast = forecast_of(scene.current, scene.ego, vehicle=PACIFICA, samples=51, rules=PARITY)
-    free = np.flatnonzero(~touches_ego(forecast, scene.ego, vehicle=PACIFICA))
-    return follow_reference(
-        parallel_paths(scene.centre_line, offsets=PARITY.lateral_offsets),
-        forecast.of_agents(free),
-        red_rings(scene),
-        start_xy=scene.ego.xy,
-        start_speed=float(scene.ego.velocity[0]),
-        targets=np.array(scene.json["cache"]["pdm_target_velocities"]),
-        vehicle=PACIFICA,
-        rules=PARITY,
-        steps=STEPS,
-    )
+    return {
+        "paths": parallel_paths(scene.centre_line, offsets=PARITY.lateral_offsets),
+        "forecast": forecast.of_agents(np.flatnonzero(~touches_ego(forecast, scene.ego, vehicle=PACIFICA))),
+        "red_lights": red_rings(scene),
+        "targets": np.array(scene.json["cache"]["pdm_target_velocities"]),
+        "vehicle": PACIFICA,
+        "rules": PARITY,
+    }
+
+
+def unrolled(scene: GoldenScene) -> Unrolled:
+    speed = float(scene.ego.velocity[0])
+    return follow_reference(start_xy=scene.ego.xy, start_speed=speed, steps=STEPS, **situation(scene))
 
 
 @pytest.mark.shared
@@ -70,3 +72,16 @@ def test_proposals_are_the_references(shared: Path, number: int):
     np.testing.assert_allclose(ours.lead, scene.npz["pdm_prop_lead"][:, : STEPS + 1], atol=TOLERANCE)
     np.testing.assert_allclose(ours.station, golden[..., 0], atol=TOLERANCE)
     np.testing.assert_allclose(ours.speed, golden[..., 1], atol=TOLERANCE)
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("number", range(SCENES))
+def test_the_chosen_proposal_goes_on_to_five_seconds(shared: Path, number: int):
+    scene = golden_scene(shared, number)
+    best, given = scene.json["cache"]["pdm_best"], situation(scene)
+    longer = extended_reference(unrolled(scene), best, steps=50, **given)
+    xy, yaw = given["paths"].poses_of(np.array([best // len(given["targets"])]), longer.station)
+    golden = scene.local(scene.npz["pdm_traj_states"])
+    np.testing.assert_allclose(longer.station[0], scene.npz["pdm_prop_idm"][best, :, 0], atol=TOLERANCE)
+    np.testing.assert_allclose(xy[0], golden[:, :2], atol=TOLERANCE)
+    np.testing.assert_allclose(wrap(yaw[0] - golden[:, 2]), 0.0, atol=TOLERANCE)

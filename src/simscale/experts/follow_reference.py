@@ -5,7 +5,7 @@ moving car brakes hard for 0.1 s; one lead vector is reused over the proposals o
 path's end inherits the speed of an earlier proposal's lead; the speed may fall below 0.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import shapely
@@ -54,10 +54,13 @@ def follow_reference(
         rules: Constants of the driver model.
         steps: Of 0.1 s.
     """
-    found = [
-        _follow_path(_Lane(paths, q, start_xy, targets, vehicle, rules), forecast, red_lights, start_speed, steps)
-        for q in range(len(paths.yaw))
-    ]
+    found = []
+    for path in range(len(paths.yaw)):
+        start = float(shapely.LineString(paths.xy[path]).project(shapely.Point(start_xy)))
+        ones = np.ones((len(targets), 1))
+        begun = Unrolled(station=ones * start, speed=ones * start_speed, lead=np.zeros((len(targets), 1, 3)))
+        lane = _lane_of(paths, path, start, targets, vehicle, rules)
+        found.append(_follow_path(lane, forecast, red_lights, begun, steps))
     return Unrolled(
         station=np.concatenate([one.station for one in found]),
         speed=np.concatenate([one.speed for one in found]),
@@ -65,32 +68,74 @@ def follow_reference(
     )
 
 
+def extended_reference(
+    unrolled: Unrolled,
+    proposal: int,
+    paths: Paths,
+    forecast: Tracks,
+    red_lights: list[Float[Array, "_ 2"]],
+    *,
+    targets: Float[Array, " v"],
+    vehicle: EgoVehicle,
+    rules: PdmClosedRules,
+    steps: int,
+) -> Unrolled:
+    """One proposal alone, driven on to `steps`: the reference's output is 10 steps longer than what it scores.
+
+    Args are those of `follow_reference`; the result has one row.
+    """
+    path, target = divmod(proposal, len(targets))
+    lane = _lane_of(paths, path, unrolled.station[proposal, 0], targets, vehicle, rules)
+    alone = slice(proposal, proposal + 1)
+    return _follow_path(
+        replace(lane, targets=targets[target : target + 1]),
+        forecast,
+        red_lights,
+        Unrolled(station=unrolled.station[alone], speed=unrolled.speed[alone], lead=unrolled.lead[alone]),
+        steps,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class _Lane:
     """One path with what the reference caches for it."""
 
-    def __init__(
-        self, paths: Paths, path: int, start: Array, targets: Array, vehicle: EgoVehicle, rules: PdmClosedRules
-    ):
-        self.line = shapely.LineString(paths.xy[path])
-        self.paths, self.path, self.targets, self.vehicle, self.rules = paths, path, targets, vehicle, rules
-        self.start = float(self.line.project(shapely.Point(start)))
-        self.length = float(paths.station[path, -1])
-        reach = self.start + rules.corridor_seconds * float(np.abs(targets.max()))
-        ahead = (paths.station[path] >= self.start) & (paths.station[path] <= reach)
-        vertices = paths.xy[path][ahead]
-        # The reference takes whole vertices only; a path that has fewer than two ahead has no corridor.
-        line = shapely.LineString(vertices) if len(vertices) > 1 else shapely.LineString()
-        self.corridor = line.buffer(vehicle.width / 2, cap_style="square")
+    paths: Paths
+    path: int
+    line: shapely.LineString
+    corridor: shapely.Geometry  # what the car may sweep; leading objects touch it
+    targets: Array  # [v]
+    vehicle: EgoVehicle
+    rules: PdmClosedRules
 
 
-def _follow_path(lane: _Lane, forecast: Tracks, red_lights: list[Array], start_speed: float, steps: int) -> Unrolled:
-    rules = lane.rules
-    proposals = len(lane.targets)
-    station, speed = np.zeros((proposals, steps + 1)), np.zeros((proposals, steps + 1))
-    lead = np.zeros((proposals, steps + 1, 3))
-    station[:, 0], speed[:, 0] = lane.start, start_speed
+def _lane_of(
+    paths: Paths, path: int, start: float, targets: Array, vehicle: EgoVehicle, rules: PdmClosedRules
+) -> _Lane:
+    reach = start + rules.corridor_seconds * float(np.abs(targets.max()))
+    ahead = (paths.station[path] >= start) & (paths.station[path] <= reach)
+    vertices = paths.xy[path][ahead]
+    # The reference takes whole vertices only; a path that has fewer than two ahead has no corridor.
+    ahead_line = shapely.LineString(vertices) if len(vertices) > 1 else shapely.LineString()
+    return _Lane(
+        paths=paths,
+        path=path,
+        line=shapely.LineString(paths.xy[path]),
+        corridor=ahead_line.buffer(vehicle.width / 2, cap_style="square"),
+        targets=targets,
+        vehicle=vehicle,
+        rules=rules,
+    )
+
+
+def _follow_path(lane: _Lane, forecast: Tracks, red_lights: list[Array], begun: Unrolled, steps: int) -> Unrolled:
+    """Drives proposals of one path on from the last sample of `begun`."""
+    rules, done = lane.rules, begun.speed.shape[1] - 1
+    more = ((0, 0), (0, steps - done))
+    station, speed = np.pad(begun.station, more), np.pad(begun.speed, more)
+    lead = np.pad(begun.lead, (*more, (0, 0)))
     red = np.array([shapely.Polygon(ring) for ring in red_lights], dtype=object)
-    for step in range(1, steps + 1):
+    for step in range(done + 1, steps + 1):
         if step % rules.lead_every == 0:
             lead[:, step] = _leads(lane, forecast, red, step, station[:, step - 1])
         else:
@@ -133,7 +178,7 @@ def _leads(lane: _Lane, forecast: Tracks, red: Array, step: int, station: Float[
                 along = np.cos(forecast.yaw[nearest, sample] - yaw[i])
                 shared[1] = np.hypot(*velocity) * along
         else:
-            shared[0], shared[2] = lane.length, lane.vehicle.length / 2
+            shared[0], shared[2] = float(lane.paths.station[lane.path, -1]), lane.vehicle.length / 2
         found[i] = shared
     return found
 
