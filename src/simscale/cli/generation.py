@@ -14,7 +14,7 @@ from typing import Any
 
 from simscale import __version__
 from simscale.dataset.files import sha256_of
-from simscale.dataset.manifest import commit_manifest, entries_of
+from simscale.dataset.manifest import NEWEST, commit_manifest, entries_of, read_manifest
 from simscale.dataset.shards import FOLDERS, digest_of, write_unit
 from simscale.dataset.vocabulary import read_vocabulary
 from simscale.engine.failures import Failure, during
@@ -144,9 +144,11 @@ def generate(
         on_done: Told after every unit, with the tokens in it.
 
     Raises:
-        BadInput: Bad settings or input, or no log long enough for a decision point.
+        BadInput: Bad settings or input, no log with a decision point, or an `out` that holds something else.
     """
     check_settings(settings)
+    if (out / NEWEST).exists():
+        read_manifest(out)  # refuses a folder that is complete as something else
     words = read_vocabulary(vocabulary)
     logs = logs_of(folders, settings)
     _check_any_usable(logs, folders, settings)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from simscale import __version__
 from simscale.cli.commands import Ingest
-from simscale.cli.scenes import line_of, row_of, write_scene_manifest
+from simscale.cli.scenes import begun_scene_folder, line_of, row_of, write_scene_manifest
 from simscale.cli.speech import give, say
 from simscale.dataset.files import sha256_of
 from simscale.scene import BadInput
@@ -24,14 +24,14 @@ def run(command: Ingest) -> int:
     """Ingests every log. A bad log is named and the others go on: exit 1; 2 where none is good."""
     module = import_module(MODULES[command.kind])
     logs = module.logs_in(command.src)
-    command.out.mkdir(parents=True, exist_ok=True)
+    folder = begun_scene_folder(command.out)
     rows, refused, written = [], [], {}
     for number, log in enumerate(logs, start=1):
         try:
             scene = module.scene_of(log)
             if scene.id in written:
                 raise BadInput(log, "id", f"{scene.id}, which {written[scene.id]} has too", "an id of its own")
-            path = write_scene(scene, command.out)
+            path = write_scene(scene, folder)
         except BadInput as fault:
             refused.append({"log": str(log), "error": str(fault)})
             say(f"[{number}/{len(logs)}] refused: {fault}")

@@ -76,7 +76,7 @@ def sentence_of(error: Exception, command: Command) -> str:
     """One line that says what went wrong and, where it can, what to do."""
     if isinstance(error, OSError):
         where = error.filename or getattr(command, "out", "")
-        what = error.strerror or str(error)
+        what = (error.strerror or str(error)) + (", and is no folder" if isinstance(error, FileExistsError) else "")
         hint = "; free some space, then the same command goes on where it stopped" if _is_full(error) else ""
         return f"{where}: {what}{hint}" if where else f"{what}{hint}"
     if is_bad_input(error):

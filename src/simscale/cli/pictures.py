@@ -12,7 +12,7 @@ from simscale.dataset.shards import read_member, read_members, read_rejections
 from simscale.generate.sample import Rejection, Sample
 from simscale.generate.settings import GenerateSettings
 from simscale.scene import BadInput, Scene
-from simscale.scene.file import read_length, read_scene, scene_files
+from simscale.scene.file import read_id, read_scene, scene_files
 from simscale.viz.contact_sheet import sheet_of_rejections, sheet_of_samples, spread, varied
 from simscale.viz.funnel import funnel
 from simscale.viz.image import png_of
@@ -89,7 +89,7 @@ def scenes_by_id(folders: Sequence[Path]) -> Callable[[str], Scene]:
     Raises:
         BadInput: Later, for a scene that none of the folders holds.
     """
-    files = {read_length(path)[0]: path for folder in folders for path in scene_files(folder)}
+    files = {read_id(path): path for folder in folders for path in scene_files(folder)}
 
     @lru_cache(maxsize=4)
     def scene_of(log: str) -> Scene:

@@ -7,9 +7,11 @@ from typing import Any
 from simscale.dataset.files import write_whole
 from simscale.generate.place import token_instants
 from simscale.generate.settings import GenerateSettings
-from simscale.scene import RoadKind, Scene
+from simscale.scene import BadInput, RoadKind, Scene
 
 MANIFEST = "manifest.json"
+WRITERS = ("town", "ingest")
+"""Commands that fill a folder of scenes."""
 
 
 def row_of(scene: Scene, path: Path) -> dict[str, Any]:
@@ -33,6 +35,26 @@ def line_of(row: dict[str, Any]) -> str:
     counts = [f"{row[key]} {noun}{'' if row[key] == 1 else 's'}" for noun, key in counted]
     without = f"; without {', '.join(row['missing'])}" if row["missing"] else ""
     return f"{row['id']}: {row['seconds']:.1f} s, {', '.join(counts)}{without}"
+
+
+def begun_scene_folder(folder: Path) -> Path:
+    """A folder to write scenes into; it has no manifest until the last scene is in it.
+
+    Raises:
+        BadInput: It holds something else, such as a dataset.
+        OSError: It cannot be made.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    manifest = folder / MANIFEST
+    if manifest.exists():
+        try:
+            command = json.loads(manifest.read_bytes())["command"]
+        except (ValueError, KeyError, TypeError):
+            command = "something else"
+        if command not in WRITERS:
+            raise BadInput(manifest, "content", f"of {command}", f"a manifest of {' or '.join(WRITERS)}, or no file")
+        manifest.unlink()
+    return folder
 
 
 def write_scene_manifest(folder: Path, content: dict[str, Any]) -> None:

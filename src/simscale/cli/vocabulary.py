@@ -15,6 +15,8 @@ from simscale.scene.seeds import generator_of
 
 def run(command: Vocabulary) -> int:
     """Writes the file."""
+    if command.seed < 0:
+        raise BadInput("command line", "--seed", command.seed, "0 or more")
     files = [path for folder in command.scenes for path in scene_files(folder)]
     if not files:
         raise BadInput("command line", "SCENES", "empty", "at least one folder of scenes")

@@ -4,6 +4,7 @@ import hashlib
 import io
 from importlib import resources
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 from jaxtyping import Float
@@ -37,13 +38,19 @@ def read_vocabulary(path: Path | None) -> Vocabulary:
         raise BadInput(path, "file", "missing", f"a .npy array [v, {STEPS}, 3]") from None
     try:
         poses = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
-    except (ValueError, EOFError) as error:
+    except (ValueError, EOFError, SyntaxError, TokenError, MemoryError) as error:
         raise BadInput(path, "file", f"unreadable ({error})", f"a .npy array [v, {STEPS}, 3]") from error
     if poses.ndim != 3 or poses.shape[1:] != (STEPS, 3) or not len(poses):
         raise BadInput(path, "shape", poses.shape, f"(v, {STEPS}, 3)")
-    if poses.dtype.kind != "f" or not np.isfinite(poses).all():
-        raise BadInput(path, "values", f"{poses.dtype} with what is not a number", "finite floats")
-    return vocabulary_of(poses.astype(np.float64), name=path.name, sha256=hashlib.sha256(content).hexdigest())
+    if poses.dtype.kind != "f":
+        raise BadInput(path, "type", poses.dtype, "floats")
+    if not np.isfinite(poses).all():
+        bad = np.flatnonzero(~np.isfinite(poses).all(axis=(1, 2)))[0]
+        raise BadInput(path, f"trajectory {bad}", "with what is not a number", "finite numbers")
+    vocabulary = vocabulary_of(poses.astype(np.float64), name=path.name, sha256=hashlib.sha256(content).hexdigest())
+    if not len(vocabulary.row):
+        raise BadInput(path, "direction", f"backwards in all {len(poses)} trajectories", "some that drive forwards")
+    return vocabulary
 
 
 def write_vocabulary(poses: Float[Array, "v 40 3"], path: Path) -> None:

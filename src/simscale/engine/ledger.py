@@ -24,6 +24,8 @@ create table if not exists done (unit text primary key, files text not null, sum
 
 ROOM = 1 << 16
 """Bytes that SQLite needs to open a ledger at all."""
+TOLD, LONGEST = 3, 40
+"""Differences between two runs that are told, and letters of each value: a log's digest would say no more."""
 
 
 class Ledger:
@@ -43,7 +45,7 @@ class Ledger:
         files = [vars(file) | {"path": ""} for file in finished.files]
         row = (unit, json.dumps(files), json.dumps(finished.summary))
         with _as_os_error(self.path), self._connection:
-            self._connection.execute("insert or ignore into done values (?, ?, ?)", row)
+            self._connection.execute("insert or replace into done values (?, ?, ?)", row)
 
     def agree(self, configuration: Json) -> None:
         """Writes down what the run was asked for, or checks that it was asked for the same.
@@ -59,9 +61,9 @@ class Ledger:
                 return
         found = json.loads(row[0])
         if found != asked:
-            names = sorted(key for key in {*found, *asked} if found.get(key) != asked.get(key))
-            what = ", ".join(f"{name}={found.get(name)!r}" for name in names)
-            raise BadInput(self.path.parent, "run", f"begun with {what}", "the same settings, or another --out")
+            raise BadInput(
+                self.path.parent, "run", f"begun with {_difference(found, asked)}", "the same, or another --out"
+            )
 
 
 @contextmanager
@@ -106,6 +108,27 @@ def _as_os_error(path: Path) -> Iterator[None]:
         raise OSError(code, os.strerror(errno.ENOSPC) if full else str(error), str(path)) from error
     except sqlite3.DatabaseError as error:
         raise BadInput(path, "file", f"unreadable ({error})", "a ledger") from error
+
+
+def _difference(found: Json, asked: Json) -> str:
+    """The first few settings that differ, by dotted name."""
+    then, now = dict(_leaves(found)), dict(_leaves(asked))
+    names = sorted(name for name in {*then, *now} if then.get(name) != now.get(name))
+    told = [f"{name}={_short(then.get(name))} (asked for now: {_short(now.get(name))})" for name in names[:TOLD]]
+    return ", ".join(told) + (f" and {len(names) - TOLD} more differences" if len(names) > TOLD else "")
+
+
+def _leaves(content: Json, name: str = "") -> Iterator[tuple[str, Json]]:
+    if not isinstance(content, dict):
+        yield name, content
+        return
+    for key, value in content.items():
+        yield from _leaves(value, f"{name}.{key}" if name else key)
+
+
+def _short(value: Json) -> str:
+    text = "nothing" if value is None else repr(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
 def _files(text: str) -> tuple[WrittenFile, ...]:

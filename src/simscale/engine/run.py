@@ -83,7 +83,8 @@ def run(
     assert len(set(keys)) == len(keys), "units must have keys of their own"
     with opened(out / LEDGER) as ledger:
         ledger.agree(configuration)
-        done = {key: finished for key, finished in ledger.done().items() if key in set(keys)}
+        asked = set(keys)
+        done = {key: f for key, f in ledger.done().items() if key in asked and _in_place(f, out)}
         _tidy(out, folders, keys, done)
         book = _Book(units, done=done, ledger=ledger, out=out, settings=settings, on_done=on_done)
         with pool_of(work, out / UNFINISHED, workers=min(settings.workers, max(book.left, 1))) as pool:
@@ -93,6 +94,12 @@ def run(
                     book.take_back(unit, outcome)
         _tidy(out, folders, keys, book.done)
         return RunReport(done=book.done, failures=tuple(book.failures), resumed=len(done))
+
+
+def _in_place(finished: Finished, out: Path) -> bool:
+    """Whether the files that a unit left are still there; if not, it is done again."""
+    paths = [(out / file.name, file.size) for file in finished.files]
+    return all(path.is_file() and path.stat().st_size == size for path, size in paths)
 
 
 def _tidy(out: Path, folders: Sequence[str], keys: Sequence[str], done: dict[str, Finished]) -> None:

@@ -12,6 +12,8 @@ EXPERTS = ("planner", "recovery")
 """Pseudo-experts by name: PDM-Closed from `s`, and the vocabulary entry that leads back to the human."""
 EGOS = ("auto", "navsim")
 """Whose box the ego has: the logged vehicle's own, or NAVSIM's Pacifica."""
+LARGEST_SEED = 2**63 - 1
+"""Seeds are stored as int64."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +59,7 @@ def check_settings(settings: GenerateSettings) -> None:
             raise BadInput("command line", option, repr(found), " or ".join(known))
     if len(set(settings.experts)) != len(settings.experts):
         raise BadInput("command line", "--experts", ",".join(settings.experts), "each expert once")
-    for option, found, least in (("--rounds", settings.rounds, 1), ("--seed", settings.seed, 0)):
-        if found < least:
-            raise BadInput("command line", option, found, f"{least} or more")
+    if settings.rounds < 1:
+        raise BadInput("command line", "--rounds", settings.rounds, "1 or more")
+    if not 0 <= settings.seed <= LARGEST_SEED:
+        raise BadInput("command line", "--seed", settings.seed, f"0 to {LARGEST_SEED}")

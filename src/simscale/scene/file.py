@@ -134,8 +134,8 @@ def read_scene(path: Path) -> Scene:
     return scene
 
 
-def read_length(path: Path) -> tuple[str, int]:
-    """Id and number of instants of a scene file, from its header alone.
+def read_id(path: Path) -> str:
+    """Id of the scene in a file, from its header alone.
 
     Raises:
         BadInput: As `read_scene`, as far as the header tells.
@@ -143,9 +143,9 @@ def read_length(path: Path) -> tuple[str, int]:
     header, _ = _read_zip(path, arrays_too=False)
     _check_version(path, header)
     try:
-        return str(header["plain"]["id"]), int(header["arrays"]["timestamp_us"]["shape"][0])
-    except (KeyError, TypeError, IndexError, ValueError):
-        raise BadInput(path, HEADER, "without id or timestamp_us", "the header of a scene") from None
+        return str(header["plain"]["id"])
+    except (KeyError, TypeError):
+        raise BadInput(path, HEADER, "without an id", "the header of a scene") from None
 
 
 def scene_files(folder: Path) -> list[Path]:
