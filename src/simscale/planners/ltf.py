@@ -40,7 +40,7 @@ class LtfConfig:
     pose_interval: float = 0.5  # s
     agents: int = 30
     agent_range: float = 32.0  # a predicted agent lies within +- this, m
-    bev_map_size: tuple[int, int] = (128, 256)  # rows (forward), columns (left) of the semantic map, 0.25 m each
+    bev_map_size: tuple[int, int] = (128, 256)  # rows (forward), columns (left) of the semantic map
     bev_classes: int = 7
 
 
@@ -72,6 +72,7 @@ NANO = LtfConfig(
         image_tokens=(2, 8),
         bev_tokens=(4, 4),
         fusion_layers=1,
+        dropout=0.0,
         neck_width=32,
     ),
     width=64,
@@ -79,8 +80,9 @@ NANO = LtfConfig(
     decoder_layers=2,
     decoder_heads=4,
     agents=10,
+    bev_map_size=(64, 128),
 )
-"""The same planner for one CPU (ours)."""
+"""The same planner for one CPU (ours): about 1.1 million parameters. Without dropout a step draws no random numbers."""
 
 
 class TrajectoryHead(nn.Module):
@@ -175,4 +177,5 @@ def build(config: LtfConfig, *, seed: int = 0) -> Ltf:
     """A planner with random weights that depend on the seed alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return Ltf(config)
+        # convolutions with few channels run a third faster on CPUs with the channels innermost
+        return Ltf(config).to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -19,7 +19,7 @@ import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn import functional
 
 from simscale.planners.ltf import LtfOutput
 
@@ -94,7 +94,7 @@ def _map_error(logits: Float[Tensor, "b k h w"], classes: Shaped[Tensor, "b y x"
     rows, columns = classes.shape[1] // logits.shape[2], classes.shape[2] // logits.shape[3]
     assert classes.shape[1:] == (rows * logits.shape[2], columns * logits.shape[3])
     coarse = classes[:, rows // 2 :: rows, columns // 2 :: columns].long()
-    return F.cross_entropy(logits, coarse, reduction="none").mean(dim=(1, 2))
+    return functional.cross_entropy(logits, coarse, reduction="none").mean(dim=(1, 2))
 
 
 def _agent_terms(
@@ -111,7 +111,7 @@ def _agent_terms(
     states = states.gather(1, match[..., None].expand_as(states))
     present = present.gather(1, match).to(output.agent_labels)
 
-    presence = F.binary_cross_entropy_with_logits(output.agent_labels, present, reduction="none").mean(dim=1)
+    presence = functional.binary_cross_entropy_with_logits(output.agent_labels, present, reduction="none").mean(dim=1)
     taught = torch.where(mask[:, None] > 0, present, 0.0)
     error = (output.agent_states - states).abs().sum(dim=-1)
     return _mean(presence, mask, config), torch.where(taught > 0, error, 0.0).sum() / taught.sum().clamp(min=1.0)
@@ -127,7 +127,7 @@ def _matches(
     """Which target each prediction is matched to."""
     distance = (found[:, :, None, :2] - states[:, None, :, :2]).abs().sum(dim=-1) * present[:, None]
     # binary cross entropy of every logit with every label: softplus(x) - x y
-    surprise = F.softplus(logit)[:, :, None] - logit[:, :, None] * present[:, None]
+    surprise = functional.softplus(logit)[:, :, None] - logit[:, :, None] * present[:, None]
     cost = config.agent_class_weight * surprise + config.agent_box_weight * distance
     columns = [linear_sum_assignment(each)[1] for each in cost.cpu().numpy()]
     return torch.stack([torch.as_tensor(column) for column in columns]).to(logit.device)

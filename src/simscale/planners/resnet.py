@@ -6,7 +6,7 @@ are; widths and depths are free, so that the same code is also the smallest of t
 
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 RESNET34_WIDTHS = (64, 128, 256, 512)
 RESNET34_DEPTHS = (3, 4, 6, 3)
@@ -28,8 +28,8 @@ class BasicBlock(nn.Module):
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d i j"]:
         """Features of the next block."""
         shortcut = x if self.downsample is None else self.downsample(x)
-        x = F.relu(self.bn1(self.conv1(x)))
-        return F.relu(self.bn2(self.conv2(x)) + shortcut)
+        x = functional.relu_(self.bn1(self.conv1(x)))
+        return functional.relu_(self.bn2(self.conv2(x)) + shortcut)
 
 
 class ResNet(nn.Module):
@@ -56,7 +56,7 @@ class ResNet(nn.Module):
 
     def stem(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d i j"]:
         """Features at a quarter of the resolution."""
-        return F.max_pool2d(F.relu(self.bn1(self.conv1(x))), 3, 2, 1)
+        return functional.max_pool2d(functional.relu_(self.bn1(self.conv1(x))), 3, 2, 1)
 
     def stage(self, number: int, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d i j"]:
         """Features of stage `number`, from 0, made of those before it."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from simscale.planners.resnet import RESNET34_DEPTHS, RESNET34_WIDTHS, ResNet
 
@@ -70,8 +70,8 @@ class Attention(nn.Module):
         q, k, v = (
             part(x).unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in (self.query, self.key, self.value)
         )
-        gathered = F.scaled_dot_product_attention(q, k, v, dropout_p=self.dropout if self.training else 0.0)
-        return F.dropout(self.proj(gathered.transpose(1, 2).flatten(2)), self.dropout, self.training)
+        gathered = functional.scaled_dot_product_attention(q, k, v, dropout_p=self.dropout if self.training else 0.0)
+        return functional.dropout(self.proj(gathered.transpose(1, 2).flatten(2)), self.dropout, self.training)
 
 
 class FusionLayer(nn.Module):
@@ -147,7 +147,7 @@ class Trunk(nn.Module):
         assert (lidar is None) == self.config.latent
         # The latent is one picture: its branch runs once for all samples until the first fusion tells them apart.
         bev = self.lidar_encoder.stem(self.lidar_latent if lidar is None else lidar)
-        image = self.image_encoder.stem(rgb)
+        image = self.image_encoder.stem(rgb.contiguous(memory_format=torch.channels_last))
         for number in range(len(self.config.widths)):
             image = self.image_encoder.stage(number, image)
             bev = self.lidar_encoder.stage(number, bev)
@@ -157,24 +157,24 @@ class Trunk(nn.Module):
     def _fused(
         self, number: int, image: Float[Tensor, "b c h w"], bev: Float[Tensor, "_ c i j"]
     ) -> tuple[Float[Tensor, "b c h w"], Float[Tensor, "b c i j"]]:
-        pooled_image = F.adaptive_avg_pool2d(image, self.config.image_tokens)
-        pooled_bev = self.lidar_channel_to_img[number](F.adaptive_avg_pool2d(bev, self.config.bev_tokens))
+        pooled_image = functional.adaptive_avg_pool2d(image, self.config.image_tokens)
+        pooled_bev = self.lidar_channel_to_img[number](functional.adaptive_avg_pool2d(bev, self.config.bev_tokens))
         pooled_bev = pooled_bev.expand(len(image), -1, -1, -1)
         to_image, to_bev = self.transformers[number](pooled_image, pooled_bev)
         to_bev = self.img_channel_to_lidar[number](to_bev)
         return image + resized(to_image, image.shape[-2:]), bev + resized(to_bev, bev.shape[-2:])
 
     def _neck(self, bev: Float[Tensor, "b c f f"]) -> Float[Tensor, "b d s s"]:
-        x = F.relu(self.c5_conv(bev))
-        x = F.relu(self.up_conv5(resized(x, (2 * bev.shape[-2], 2 * bev.shape[-1]))))
-        return F.relu(self.up_conv4(resized(x, (self.config.neck_size, self.config.neck_size))))
+        x = functional.relu_(self.c5_conv(bev))
+        x = functional.relu_(self.up_conv5(resized(x, (2 * bev.shape[-2], 2 * bev.shape[-1]))))
+        return functional.relu_(self.up_conv4(resized(x, (self.config.neck_size, self.config.neck_size))))
 
 
 def resized(x: Float[Tensor, "b c h w"], size: tuple[int, ...]) -> Float[Tensor, "b c i j"]:
     """Bilinear, corners not aligned; the same tensor where nothing is to do."""
     if x.shape[-2:] == size:
         return x
-    return F.interpolate(x, size=size, mode="bilinear", align_corners=False)
+    return functional.interpolate(x, size=size, mode="bilinear", align_corners=False)
 
 
 def _initialise_linear(module: nn.Module) -> None:
