@@ -16,8 +16,8 @@ from simscale.scene import Tracks
 
 Array = np.ndarray
 
-OUTLINE = np.array([(x, y) for x in np.linspace(-1, 1, 7) for y in (-1, 1)] + [(-1, 0), (1, 0)], dtype=np.float64)
-"""Points on the outline of a box of half sides 1: on a bus 2 m apart, closer than a car is wide."""
+OUTLINE = np.array([(x, y) for x in np.linspace(-1, 1, 9) for y in (-1, 1)] + [(-1, 0), (1, 0)], dtype=np.float64)
+"""Points on the outline of a box of half sides 1: on a bus of 18 m 2.3 m apart, closer than a car is wide."""
 STANDS = 0.1
 """Objects slower than this stand, m/s."""
 FAR_ASIDE = 8.0
