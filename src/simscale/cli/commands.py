@@ -17,7 +17,9 @@ class Town:
     out: Path
     """Folder for the scene files."""
     seed: int = 0
-    """Which town."""
+    """Which town; towns of different seeds share no street."""
+    size: float = 400.0
+    """Side of the town's square, in metres; at least 240."""
     drives: int = 6
     """How many drives of 20 s."""
     json: bool = False

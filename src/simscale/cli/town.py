@@ -1,5 +1,6 @@
-"""`simscale town`: drives through a made-up world, as scene files."""
+"""`simscale town`: drives through a made-up world as scene files, and beside them what its cameras would see."""
 
+import time
 from dataclasses import replace
 
 from simscale import __version__
@@ -9,7 +10,10 @@ from simscale.cli.speech import give, say
 from simscale.dataset.files import sha256_of
 from simscale.scene import BadInput
 from simscale.scene.file import write_scene
-from simscale.town import TownSettings, town_scenes
+from simscale.town import TownSettings, town_of
+from simscale.town.drive import scenes_of
+from simscale.town.furnish import scenery_of
+from simscale.town.scenery_file import write_scenery
 
 
 def run(command: Town) -> int:
@@ -17,15 +21,27 @@ def run(command: Town) -> int:
     for option, found, least in (("--drives", command.drives, 1), ("--seed", command.seed, 0)):
         if found < least:
             raise BadInput("command line", option, found, f"{least} or more")
+    began = time.perf_counter()
+    settings = replace(TownSettings(), size=command.size, drives=command.drives).checked()
+    town = town_of(command.seed, settings=settings)
     folder = begun_scene_folder(command.out)
+    scenery = write_scenery(scenery_of(town), folder)
     rows = []
-    for scene in town_scenes(command.seed, settings=replace(TownSettings(), drives=command.drives)):
+    for scene in scenes_of(town, settings=settings):
         path = write_scene(scene, folder)
         rows.append(row_of(scene, path) | {"sha256": sha256_of(path)})
         say(f"[{len(rows)}/{command.drives}] {line_of(rows[-1])}")
-    result = {"command": "town", "seed": command.seed, "version": __version__, "scenes": rows}
+    result = {
+        "command": "town",
+        "seed": command.seed,
+        "size": command.size,
+        "version": __version__,
+        "sceneries": [{"location": town.location, "file": scenery.name, "sha256": sha256_of(scenery)}],
+        "scenes": rows,
+    }
     write_scene_manifest(command.out, result)
-    say(f"{len(rows)} drives: {command.out}")
+    seconds = time.perf_counter() - began
+    say(f"{len(rows)} drives through a town of {command.size:g} m in {seconds:.1f} s: {command.out}")
     if command.json:
         give(result)
     return 0

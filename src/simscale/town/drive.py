@@ -101,7 +101,7 @@ def scene_of(town: Town, ego: int, first: int, length: int, number: int) -> Scen
     return Scene(
         id=f"town-{town.seed}-{number}",
         source="town",
-        location=f"town-{town.seed}",
+        location=town.location,
         origin=np.array([*origin, 0.0]),
         timestamp_us=(first + np.arange(length, dtype=np.int64)) * round(DT * 1e6),
         vehicle=PACIFICA,

@@ -69,6 +69,7 @@ class Town:
     """Streets, parked cars, and what `a` moving cars did over `t` instants."""
 
     seed: int
+    location: str  # names its streets; towns with another number of drives are at the same location
     roads: Roads
     road: RoadMap
     bays: list[Bay]
@@ -105,6 +106,7 @@ def town_of(seed: int, *, settings: TownSettings) -> Town:
     rear_axle_xy, yaw, velocity = (np.stack(part) for part in zip(*poses, strict=True))
     return Town(
         seed=seed,
+        location=f"town-{seed}-{settings.size:g}m",
         roads=roads,
         road=road_map_of(roads, bays),
         bays=bays,
