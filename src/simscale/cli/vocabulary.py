@@ -26,8 +26,9 @@ def run(command: Vocabulary) -> int:
         futures += [human_futures(scene)] + ([agent_futures(scene, every=5)] if command.agents else [])
     driven = np.concatenate(futures)
     driven = driven[forward_only(driven)]
-    if not 0 < command.size <= len(driven):
-        raise BadInput("command line", "--size", command.size, f"1 to {len(driven)}, the number of human futures")
+    different = len(np.unique(driven, axis=0))
+    if not 0 < command.size <= different:
+        raise BadInput("command line", "--size", command.size, f"1 to {different}, the number of different futures")
     poses = build_vocabulary(driven, size=command.size, generator=generator_of(command.seed, "vocabulary"))
     write_vocabulary(poses, command.out)
     say(f"{len(poses)} trajectories from {len(driven)} futures in {len(files)} scenes: {command.out}")

@@ -62,11 +62,13 @@ def put_in_place(file: WrittenFile, out: Path) -> None:
 
 def write_whole(path: Path, content: bytes) -> None:
     """Replaces a file by one with this content; a reader sees the old one or the new one."""
-    written, _, _ = write_new(path.parent, f".{path.name}", [content])
     try:
-        written.replace(path)
+        written, _, _ = write_new(path.parent, f".{path.name}", [content])
+        try:
+            written.replace(path)
+        finally:
+            written.unlink(missing_ok=True)
     except OSError as error:
-        written.unlink(missing_ok=True)
         raise OSError(error.errno, error.strerror, str(path)) from None  # the file that was asked for, not our own
     fsync_folder(path.parent)
 

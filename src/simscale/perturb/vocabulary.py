@@ -91,7 +91,7 @@ def build_vocabulary(
     """K-means centres of human futures, sorted by how far they go.
 
     Args:
-        futures: At least `size` of them.
+        futures: At least `size` different ones.
         size: Number of centres; published sizes are 8,192 and 16,384.
         generator: Draws the first centres.
 
@@ -113,8 +113,9 @@ def _spread_out(flat: Float[Array, "n f"], size: int, generator: np.random.Gener
     nearest = np.full(len(flat), np.inf)
     for _ in range(size - 1):
         nearest = np.minimum(nearest, ((flat - flat[chosen[-1]]) ** 2).sum(axis=1))
-        chosen.append(int(np.searchsorted(np.cumsum(nearest), generator.random() * nearest.sum(), side="right")))
-    return flat[np.minimum(chosen, len(flat) - 1)]
+        drawn = np.searchsorted(np.cumsum(nearest), generator.random() * nearest.sum(), side="right")
+        chosen.append(min(int(drawn), len(flat) - 1))
+    return flat[chosen]
 
 
 def _heading_along(poses: Float[Array, "v 40 3"]) -> Float[Array, "v 40"]:
