@@ -16,7 +16,7 @@ import tyro
 from simscale.dataset.vocabulary import read_vocabulary
 from simscale.generate.place import token_instants
 from simscale.generate.settings import GenerateSettings
-from simscale.generate.token import generate_token
+from simscale.generate.token import generate_token, prepare
 from simscale.ingest import argoverse2, scenarionet
 from simscale.scene import Scene
 
@@ -38,13 +38,14 @@ def main() -> None:
     vocabulary = read_vocabulary(options.vocabulary)
     settings = {name: GenerateSettings(traffic=name, rounds=options.rounds) for name in ("replay", "idm")}
     for setting in settings.values():  # compiles
-        generate_token(scenes[0], token_instants(scenes[0], setting)[0], vocabulary, setting)
+        generate_token(prepare(scenes[0], setting), token_instants(scenes[0], setting)[0], vocabulary, setting)
     rate = {}
     for name, setting in settings.items():
         begun, attempted = time.process_time(), 0
         for scene in scenes:
+            log = prepare(scene, setting)
             for t0 in token_instants(scene, setting):
-                made = generate_token(scene, t0, vocabulary, setting)
+                made = generate_token(log, t0, vocabulary, setting)
                 attempted += made.moving.rounds + made.standing.rounds
         rate[name] = attempted / (time.process_time() - begun)
         print(f"{name:8s} {attempted} attempted pairs, {rate[name]:.1f} a second on one core (goal: 5)")

@@ -24,9 +24,9 @@ from simscale.generate.counts import Counts, total
 from simscale.generate.place import token_instants, token_name
 from simscale.generate.sample import HORIZON, ROLLOUT_LENGTH
 from simscale.generate.settings import GenerateSettings, check_settings
-from simscale.generate.token import Generated, generate_tokens
+from simscale.generate.token import Generated, PreparedLog, generate_token, prepare
 from simscale.perturb.vocabulary import Vocabulary
-from simscale.scene import DT, BadInput, Scene
+from simscale.scene import DT, BadInput
 from simscale.scene.file import read_scene, scene_files
 
 TOKENS_A_UNIT = 5
@@ -209,10 +209,10 @@ def _work(
     made: list[Generated] = []
     words = _vocabulary(vocabulary)
     for log, tokens in groupby(unit.items, key=lambda token: token.rpartition("-t")[0]):
-        scene = _scene(paths[log])
+        ready = _prepared(paths[log], settings)
         for token in tokens:
             with during(token, "generate"):
-                made.append(generate_tokens(scene, [int(token.rpartition("-t")[2])], words, settings))
+                made.append(generate_token(ready, int(token.rpartition("-t")[2]), words, settings))
     samples = [sample for part in made for sample in part.samples]
     rejections = [rejection for part in made for rejection in part.rejections]
     summary = {
@@ -225,8 +225,8 @@ def _work(
 
 
 @lru_cache(maxsize=2)
-def _scene(path: Path) -> Scene:
-    return read_scene(path)
+def _prepared(path: Path, settings: GenerateSettings) -> PreparedLog:
+    return prepare(read_scene(path), settings)
 
 
 @lru_cache(maxsize=1)

@@ -1,8 +1,10 @@
 """One token, from log to samples: perturb, roll out, check, ask the experts, judge, count."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
+from jaxtyping import Float
 
 from simscale.dynamics import coast, simulate, with_steering
 from simscale.generate.answering import EXPERTS, HISTORY, Answer, Situation, answer
@@ -26,7 +28,7 @@ from simscale.perturb.vocabulary import Vocabulary
 from simscale.scene import EgoVehicle, Plan, Scene
 from simscale.scoring.epdms import score
 from simscale.scoring.rules import SOUND
-from simscale.traffic.policy import POLICIES
+from simscale.traffic.policy import Traffic, policy_of
 from simscale.traffic.rollout import overlaps_ego
 
 Array = np.ndarray
@@ -43,19 +45,38 @@ class Generated:
     dropped_tracks: int  # that overlapped the ego at a token
 
 
-def generate_token(scene: Scene, t0: int, vocabulary: Vocabulary, settings: GenerateSettings) -> Generated:
+@dataclass(frozen=True, kw_only=True)
+class PreparedLog:
+    """A log with what all its decision points share."""
+
+    scene: Scene
+    centre_line: Float[Array, "n 2"]  # of the route, m
+    traffic_at: Callable[..., Traffic]  # (t0, *, vehicle)
+
+
+def prepare(scene: Scene, settings: GenerateSettings) -> PreparedLog:
+    """Lays out route and traffic of a log, once for all its decision points."""
+    return PreparedLog(
+        scene=scene,
+        centre_line=centre_line_of(scene),
+        traffic_at=policy_of(settings.traffic, scene, rules=settings.traffic_rules),
+    )
+
+
+def generate_token(log: PreparedLog, t0: int, vocabulary: Vocabulary, settings: GenerateSettings) -> Generated:
     """All rounds of one decision point.
 
     Args:
-        scene: The log.
+        log: The log.
         t0: Grid instant with 2 s of log before and 8.9 s after.
         vocabulary: Candidates, and the recovery expert's answers.
-        settings: What to generate.
+        settings: What to generate, as `prepare` had them.
 
     Raises:
         BadInput: The log has no map.
     """
-    token = _prepared(scene, t0, vocabulary, settings)
+    scene = log.scene
+    token = _prepared(log, t0, vocabulary, settings)
     visited = np.zeros(len(token.candidates.grid), dtype=bool)
     samples: list[Sample] = []
     rejections: list[Rejection] = []
@@ -89,26 +110,14 @@ def generate_token(scene: Scene, t0: int, vocabulary: Vocabulary, settings: Gene
     )
 
 
-def generate_tokens(scene: Scene, instants: list[int], vocabulary: Vocabulary, settings: GenerateSettings) -> Generated:
-    """Several decision points of one log."""
-    parts = [generate_token(scene, t0, vocabulary, settings) for t0 in instants]
-    return Generated(
-        samples=tuple(sample for part in parts for sample in part.samples),
-        rejections=tuple(rejection for part in parts for rejection in part.rejections),
-        moving=total([_nothing(settings), *(part.moving for part in parts)]),
-        standing=total([_nothing(settings), *(part.standing for part in parts)]),
-        dropped_tracks=sum(part.dropped_tracks for part in parts),
-    )
-
-
 def _nothing(settings: GenerateSettings) -> Counts:
     return Counts(experts={name: ExpertCounts() for name in settings.experts})
 
 
-def _prepared(scene: Scene, t0: int, vocabulary: Vocabulary, settings: GenerateSettings) -> Token:
+def _prepared(log: PreparedLog, t0: int, vocabulary: Vocabulary, settings: GenerateSettings) -> Token:
+    scene = log.scene
     vehicle = settings.vehicle_of(scene)
-    line = centre_line_of(scene)
-    start, later = (place_of(scene, t, centre_line=line) for t in (t0, t0 + HORIZON))
+    start, later = (place_of(scene, t, centre_line=log.centre_line) for t in (t0, t0 + HORIZON))
     moved = np.hypot(*(scene.ego.xy[t0 : t0 + 2 * HORIZON + 1] - scene.ego.xy[t0]).T).max()
     return Token(
         scene=scene,
@@ -117,7 +126,7 @@ def _prepared(scene: Scene, t0: int, vocabulary: Vocabulary, settings: GenerateS
         vehicle=vehicle,
         start=start,
         later=later,
-        traffic=POLICIES[settings.traffic](scene, t0, vehicle=vehicle, rules=settings.traffic_rules),
+        traffic=log.traffic_at(t0, vehicle=vehicle),
         overlapping=np.flatnonzero(overlaps_ego(scene, t0, vehicle)),
         candidates=candidates_of(scene, t0, vocabulary, settings, vehicle=vehicle),
         human_failed=_human_failed(scene, start, vehicle=vehicle),
