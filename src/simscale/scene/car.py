@@ -61,7 +61,7 @@ class CarState:
     @property
     def speed(self) -> Float[Array, "*b"]:
         """Magnitude of the velocity, m/s."""
-        return np.hypot(self.velocity[..., 0], self.velocity[..., 1])
+        return np.asarray(np.hypot(self.velocity[..., 0], self.velocity[..., 1]))
 
     def packed(self) -> Float[Array, "*b 11"]:
         """The eleven numbers in the order of `PACKED`, for kernels and files."""

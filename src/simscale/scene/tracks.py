@@ -41,7 +41,7 @@ class Tracks:
     @property
     def speed(self) -> Float[Array, "*b a t"]:
         """Magnitude of the velocity, m/s."""
-        return np.hypot(self.velocity[..., 0], self.velocity[..., 1])
+        return np.asarray(np.hypot(self.velocity[..., 0], self.velocity[..., 1]))
 
     def at(self, first: int, last: int) -> "Tracks":
         """The instants `first` to `last - 1`."""
