@@ -47,8 +47,8 @@ class Vocabulary:
     name: str  # of the source
     sha256: str  # of the source's content
 
-    def plan(self, index: Array) -> Plan:
-        """The given entries as plans `[k 40]`."""
+    def plan(self, index: Array | np.integer) -> Plan:
+        """The given entries as plans `[k 40]`, or the one entry as a plan `[40]`."""
         chosen = self.poses[index]
         return Plan(xy=chosen[..., :2], yaw=chosen[..., 2], dt=DT)
 
