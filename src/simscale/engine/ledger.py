@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from simscale.dataset.files import WrittenFile
-from simscale.engine.units import Finished, Json
+from simscale.engine.units import KEY_LENGTH, Finished, Json
 from simscale.scene import BadInput
 
 SCHEMA = """
@@ -135,9 +135,8 @@ def _files(text: str) -> tuple[WrittenFile, ...]:
     return tuple(WrittenFile(**{**file, "path": Path(file["path"])}) for file in json.loads(text))
 
 
-def orphans(out: Path, folders: Sequence[str], *, units: Sequence[str], done: dict[str, Finished]) -> list[Path]:
+def orphans(out: Path, folders: Sequence[str], *, units: set[str], done: dict[str, Finished]) -> list[Path]:
     """Files of these units that no row of the ledger names: what a crash left behind."""
     known = {file.name for finished in done.values() for file in finished.files}
-    keys = tuple(units)
     found = [path for folder in folders if (out / folder).is_dir() for path in sorted((out / folder).iterdir())]
-    return [p for p in found if p.name.startswith(keys) and f"{p.parent.name}/{p.name}" not in known]
+    return [p for p in found if p.name[:KEY_LENGTH] in units and f"{p.parent.name}/{p.name}" not in known]

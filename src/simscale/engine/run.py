@@ -79,12 +79,11 @@ def run(
         BadInput: From the work, or a folder that another run holds or another configuration began.
         OSError: The disk is full, or `out` cannot be written.
     """
-    keys = [unit.key for unit in units]
-    assert len(set(keys)) == len(keys), "units must have keys of their own"
+    keys = {unit.key for unit in units}
+    assert len(keys) == len(units), "units must have keys of their own"
     with opened(out / LEDGER) as ledger:
         ledger.agree(configuration)
-        asked = set(keys)
-        done = {key: f for key, f in ledger.done().items() if key in asked and _in_place(f, out)}
+        done = {key: f for key, f in ledger.done().items() if key in keys and _in_place(f, out)}
         _tidy(out, folders, keys, done)
         book = _Book(units, done=done, ledger=ledger, out=out, settings=settings, on_done=on_done)
         with pool_of(work, out / UNFINISHED, workers=min(settings.workers, max(book.left, 1))) as pool:
@@ -102,7 +101,7 @@ def _in_place(finished: Finished, out: Path) -> bool:
     return all(path.is_file() and path.stat().st_size == size for path, size in paths)
 
 
-def _tidy(out: Path, folders: Sequence[str], keys: Sequence[str], done: dict[str, Finished]) -> None:
+def _tidy(out: Path, folders: Sequence[str], keys: set[str], done: dict[str, Finished]) -> None:
     """Collects what a crash left: unfinished files, and finished ones without a row."""
     unfinished = sorted((out / UNFINISHED).iterdir()) if (out / UNFINISHED).is_dir() else []
     for path in [*unfinished, *orphans(out, folders, units=keys, done=done)]:

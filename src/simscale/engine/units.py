@@ -12,6 +12,9 @@ from simscale.dataset.files import WrittenFile
 Json = Any
 """Plain data: what `json.dumps` takes."""
 
+KEY_LENGTH = 16
+"""Letters of a unit's key, with which the names of its files begin."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Unit:
@@ -45,7 +48,7 @@ def units_of(items: Sequence[str], *, size: int, configuration: Json) -> list[Un
     assert len(set(items)) == len(items), "items must be unique"
     ordered = sorted(items)
     groups = [tuple(ordered[i : i + size]) for i in range(0, len(ordered), size)]
-    return [Unit(key=key_of([list(group), configuration])[:16], items=group) for group in groups]
+    return [Unit(key=key_of([list(group), configuration])[:KEY_LENGTH], items=group) for group in groups]
 
 
 def key_of(configuration: Json) -> str:
