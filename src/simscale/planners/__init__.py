@@ -1,28 +1,30 @@
 """Planners: from images and status to a plan; one file a planner."""
 
-from simscale.planners.ltf import (
-    NANO,
-    PUBLISHED_NAVSIM,
-    PUBLISHED_SIMSCALE,
-    PUBLISHED_TRANSFUSER,
-    Ltf,
-    LtfConfig,
-    LtfOutput,
-)
-from simscale.planners.ltf import build as build_ltf
+from simscale.planners.checkpoint import CheckpointInfo, read_checkpoint, read_info, read_published, write_checkpoint
+from simscale.planners.ltf import Ltf, LtfConfig, LtfOutput
 from simscale.planners.ltf_loss import LtfLoss, LtfLossConfig, LtfTargets, ltf_loss
+from simscale.planners.registry import PLANNERS, PlannerKind, predict, unit_rgb
+from simscale.planners.targets import BevClass, TargetConfig, agent_targets, bev_semantic_map
 
 __all__ = [
-    "NANO",
-    "PUBLISHED_NAVSIM",
-    "PUBLISHED_SIMSCALE",
-    "PUBLISHED_TRANSFUSER",
+    "PLANNERS",
+    "BevClass",
+    "CheckpointInfo",
     "Ltf",
     "LtfConfig",
     "LtfLoss",
     "LtfLossConfig",
     "LtfOutput",
     "LtfTargets",
-    "build_ltf",
+    "PlannerKind",
+    "TargetConfig",
+    "agent_targets",
+    "bev_semantic_map",
     "ltf_loss",
+    "predict",
+    "read_checkpoint",
+    "read_info",
+    "read_published",
+    "unit_rgb",
+    "write_checkpoint",
 ]

@@ -1,0 +1,71 @@
+"""The planners by name, and how any of them is asked."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float32, Shaped
+from torch import nn
+
+from simscale.planners import ltf
+from simscale.planners.ltf_loss import LtfLossConfig, ltf_loss
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannerKind:
+    """One planner: how it is built, taught, and in which sizes it comes."""
+
+    build: Callable[..., nn.Module]  # (config, *, seed: int)
+    loss: Callable[..., Any]  # (output, targets, *, config) -> an object with `total` and named terms
+    loss_config: Any  # the reference's
+    presets: Mapping[str, Any]  # configurations by name
+
+
+PLANNERS: dict[str, PlannerKind] = {
+    "ltf": PlannerKind(
+        build=ltf.build,
+        loss=ltf_loss,
+        loss_config=LtfLossConfig(),
+        presets={
+            "nano": ltf.NANO,
+            "navsim": ltf.PUBLISHED_NAVSIM,
+            "simscale": ltf.PUBLISHED_SIMSCALE,
+            "navsim_lidar": ltf.PUBLISHED_TRANSFUSER,
+        },
+    )
+}
+
+
+def predict(
+    model: nn.Module, rgb: Shaped[Array, "b 3 h w"], status: Shaped[Array, "b 8"], *, batch: int = 32
+) -> Float32[Array, "b t 3"]:
+    """Plans of a camera-only planner: x, y (m), heading (rad) in the ego frame.
+
+    The model is put into evaluation mode and stays there. On one thread the same images give the same plans, to the
+    bit where they come in the same batches.
+
+    Args:
+        model: A planner of `PLANNERS`.
+        rgb: Stitched cameras, uint8, or float in [0, 1].
+        status: Command, velocity and acceleration of each sample.
+        batch: Samples at once.
+    """
+    model.eval()
+    device = next(model.parameters()).device
+    assert len(rgb) == len(status) > 0
+    plans = []
+    with torch.inference_mode():
+        for begin in range(0, len(rgb), batch):
+            images = unit_rgb(torch.from_numpy(np.ascontiguousarray(rgb[begin : begin + batch])).to(device))
+            states = torch.from_numpy(np.asarray(status[begin : begin + batch], dtype=np.float32)).to(device)
+            plans.append(model(images, states).trajectory.cpu().numpy())
+    return np.concatenate(plans)
+
+
+def unit_rgb(rgb: Shaped[torch.Tensor, "b 3 h w"]) -> Shaped[torch.Tensor, "b 3 h w"]:
+    """Images as planners read them: float32 in [0, 1], with no other normalisation."""
+    return rgb.float().div_(255.0) if rgb.dtype == torch.uint8 else rgb.float()
