@@ -6,7 +6,7 @@ depends on this file alone, never on who drew.
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Float32, Int, Int32, UInt8
@@ -49,6 +49,7 @@ class Image:
     semantic: UInt8[Array, "h w"] | None  # SemanticClass
 
 
+@runtime_checkable
 class Renderer(Protocol):
     """Draws any instant that can be simulated, logged or not."""
 
