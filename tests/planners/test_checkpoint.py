@@ -1,0 +1,145 @@
+import dataclasses
+import json
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from simscale.planners import PLANNERS, CheckpointInfo, predict, read_checkpoint, read_info, read_published
+from simscale.planners import write_checkpoint as write
+from simscale.scene import BadInput
+
+NANO = PLANNERS["ltf"].presets["nano"]
+INFO = CheckpointInfo(planner="ltf", preset="nano", config=NANO, training={"steps": 3, "seed": 7, "share": 0.5})
+
+
+@pytest.fixture(scope="module")
+def model():
+    return PLANNERS["ltf"].build(NANO, seed=3)
+
+
+@pytest.fixture
+def path(tmp_path, model):
+    return write(tmp_path / "planner.safetensors", model, INFO)
+
+
+def rewritten(path, *, state=None, **said):
+    """The same checkpoint with other weights, or with another word about itself."""
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as file:
+        header = json.loads(file.metadata()["simscale"])
+    held = load_file(path)
+    save_file(held if state is None else state(held), path, {"simscale": json.dumps({**header, **said})})
+    return path
+
+
+def test_what_was_written_is_read_and_plans_alike(path, model):
+    again, info = read_checkpoint(path, planner="ltf", preset="nano")
+    assert info == INFO and read_info(path) == INFO
+    held, found = model.state_dict(), again.state_dict()
+    assert held.keys() == found.keys() and all(torch.equal(held[name], found[name]) for name in held)
+    rgb, status = np.random.default_rng(0).integers(0, 256, (2, 3, 64, 256), dtype=np.uint8), np.ones((2, 8))
+    np.testing.assert_array_equal(predict(model, rgb, status), predict(again, rgb, status))
+
+
+def test_the_same_model_gives_the_same_bytes(path, model, tmp_path):
+    other = write(tmp_path / "other.safetensors", model, INFO)
+    assert path.read_bytes() == other.read_bytes()
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["other.safetensors", "planner.safetensors"]
+
+
+def refused(call, *words: str) -> None:
+    with pytest.raises(BadInput) as error:
+        call()
+    assert "\n" not in str(error.value)
+    assert all(word in str(error.value) for word in words), str(error.value)
+
+
+def test_another_preset_or_planner_than_asked_for_is_refused(path, tmp_path):
+    refused(lambda: read_checkpoint(path, preset="navsim"), path.name, "preset is nano", "expected navsim")
+    refused(lambda: read_checkpoint(path, planner="gtrs"), path.name, "planner is ltf", "expected gtrs")
+    own = dataclasses.replace(NANO, agents=5)
+    kind = PLANNERS["ltf"]
+    info = dataclasses.replace(INFO, preset="", config=own)
+    file = write(tmp_path / "own.safetensors", kind.build(own), info)
+    assert read_checkpoint(file)[1].config == own
+    refused(lambda: read_checkpoint(file, preset="nano"), "agents 5", "expected nano")
+
+
+def test_damaged_and_foreign_files_are_refused(path, tmp_path):
+    refused(lambda: read_checkpoint(tmp_path / "none.safetensors"), "none.safetensors", "no file")
+    half = tmp_path / "half.safetensors"
+    half.write_bytes(path.read_bytes()[:5000])
+    refused(lambda: read_checkpoint(half), "half.safetensors", "no safetensors file")
+    half.write_bytes(pickle.dumps({"state_dict": {}}))
+    refused(lambda: read_checkpoint(half), "no safetensors file")
+    save_file({"a": torch.zeros(1)}, tmp_path / "foreign.safetensors")
+    refused(lambda: read_checkpoint(tmp_path / "foreign.safetensors"), "header", "not readable")
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ({"format": "simscale-checkpoint-9"}, ("format", "checkpoint-9")),
+        ({"planner": "bus"}, ("planner", "'bus'", "one of ltf")),
+        ({"config": {}}, ("config.", "absent")),
+        ({"config": {**dataclasses.asdict(NANO), "wheels": 4}}, ("config.wheels", "unknown")),
+        ({"config": {**dataclasses.asdict(NANO), "agents": "many"}}, ("config.agents", "'many'")),
+        ({"cameras": 3}, ("header", "not readable")),
+    ],
+)
+def test_a_header_that_says_something_else_is_refused(path, said, words):
+    refused(lambda: read_checkpoint(rewritten(path, **said)), *words)
+
+
+def test_weights_must_be_all_of_them_and_no_others_each_of_its_shape_and_type(path):
+    name, whole = "_status_encoding.weight", path.read_bytes()
+
+    def without(state):
+        return {k: v for k, v in state.items() if k != name}
+
+    for change, words in (
+        (without, ("1 missing", name)),
+        (lambda state: {**state, "zebra": torch.zeros(1)}, ("1 unknown", "zebra")),
+        (lambda state: {**state, name: torch.zeros(64, 9)}, (name, "(64, 9)", "(64, 8)")),
+        (lambda state: {**state, name: state[name].double()}, (name, "float64", "float32")),
+    ):
+        path.write_bytes(whole)
+        refused(lambda change=change: read_checkpoint(rewritten(path, state=change)), *words)
+
+
+@pytest.mark.parametrize("prefix", ["", "agent._transfuser_model.", "agent.", "module.agent._transfuser_model."])
+@pytest.mark.parametrize("wrapped", [True, False])
+def test_published_weights_are_read_under_any_prefix(tmp_path, model, prefix, wrapped):
+    state = {prefix + name: weight for name, weight in model.state_dict().items()}
+    torch.save({"state_dict": state} if wrapped else state, tmp_path / "published.ckpt")
+    again = read_published(tmp_path / "published.ckpt", preset="nano")
+    assert all(torch.equal(weight, again.state_dict()[name]) for name, weight in model.state_dict().items())
+
+
+def test_published_weights_of_another_planner_or_shape_and_pickles_are_refused(tmp_path, model):
+    file = tmp_path / "published.ckpt"
+    torch.save({"state_dict": model.state_dict()}, file)
+    refused(lambda: read_published(file, preset="huge"), "ltf with preset huge", "one of ltf with preset nano")
+    refused(lambda: read_published(file, preset="navsim"), "missing", "ltf navsim")
+    torch.save({"agent.model._trajectory_head.vocab": torch.zeros(2)}, file)
+    refused(lambda: read_published(file, preset="nano"), "gtrs")
+    torch.save({"weights": 3}, file)
+    refused(lambda: read_published(file, preset="nano"), "no table of weights")
+    torch.save(Bomb(tmp_path / "executed"), file)
+    refused(lambda: read_published(file, preset="nano"), "not readable")
+    assert not (tmp_path / "executed").exists()
+
+
+@dataclasses.dataclass
+class Bomb:
+    """Pickled, it makes a file when it is unpickled."""
+
+    path: Path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
