@@ -23,8 +23,8 @@ def run(command: Town) -> int:
             raise BadInput("command line", option, found, f"{least} or more")
     began = time.perf_counter()
     settings = replace(TownSettings(), size=command.size, drives=command.drives).checked()
-    town = town_of(command.seed, settings=settings)
     folder = begun_scene_folder(command.out)
+    town = town_of(command.seed, settings=settings)
     scenery = write_scenery(scenery_of(town), folder)
     rows = []
     for scene in scenes_of(town, settings=settings):
