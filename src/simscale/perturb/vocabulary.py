@@ -5,6 +5,7 @@ are the candidates for where that car could have been instead (pipeline.md 2), a
 expert chooses from.
 """
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -101,7 +102,9 @@ def build_vocabulary(
     assert len(futures) >= size, (len(futures), size)
     features = futures * np.array([1.0, 1.0, YAW_WEIGHT])
     flat = features.reshape(len(features), -1)
-    centres, _ = kmeans2(flat, _spread_out(flat, size, generator), iter=MAX_ITERATIONS, minit="matrix", missing="warn")
+    first = _spread_out(flat, size, generator)
+    with warnings.catch_warnings(action="ignore", category=UserWarning):  # a centre that loses all its futures stays
+        centres, _ = kmeans2(flat, first, iter=MAX_ITERATIONS, minit="matrix", missing="warn")
     poses = centres.reshape(size, STEPS, 3) / np.array([1.0, 1.0, YAW_WEIGHT])
     poses[..., 2] = _heading_along(poses)
     return poses[np.argsort(poses[:, -1, 0], kind="stable")].astype(np.float32)
