@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from simscale import __version__
-from simscale.cli.commands import Command, Generate, Parsed
+from simscale.cli.commands import Command, Generate, Parsed, Render, Train
 from simscale.cli.speech import say
 
 DONE, REFUSED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
@@ -22,7 +22,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if arguments == ["--version"]:
         print(__version__)
         sys.exit(DONE)
-    command = parsed(arguments or ["--help"])
+    try:
+        command = parsed(arguments or ["--help"])
+    except KeyboardInterrupt:  # before there was anything to go on with
+        sys.exit(INTERRUPTED)
     code = exit_code_of(command, runner_of(command))
     sys.stdout.flush()
     sys.exit(code)
@@ -52,7 +55,7 @@ def exit_code_of(command: Command, run: Callable[[], int]) -> int:
     try:
         return run()
     except KeyboardInterrupt:
-        resumes = isinstance(command, Generate)
+        resumes = isinstance(command, Generate | Render | Train)
         say(f"interrupted; {'the same command goes on where it stopped' if resumes else 'run the same command again'}")
         return INTERRUPTED
     except BrokenPipeError:  # whoever read our output has seen enough
