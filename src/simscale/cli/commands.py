@@ -130,12 +130,54 @@ class Dataset:
     """Show where an error came from."""
 
 
-Command = Town | Ingest | Vocabulary | Generate | Show | Dataset
+@dataclass(frozen=True, kw_only=True)
+class Render:
+    """Renders camera images ahead of time: of the perturbed states of a dataset, or of logs' own decision points."""
+
+    samples: Positional[tuple[Path, ...]]
+    """A dataset of generate; with --logged, folders of scenes."""
+    out: Path
+    """Folder for images and what they teach."""
+    renderer: Literal["raycast"] = "raycast"
+    """Who draws."""
+    logged: bool = False
+    """Render what the logs' own cameras saw."""
+    sensors: Literal["ltf", "full"] = "ltf"
+    """LTF's view, or all cameras of the rig."""
+    size: tuple[int, int] | None = None
+    """Height and width of an image; 64 256 for ltf and 270 480 for full where not said."""
+    scenes: tuple[Path, ...] = ()
+    """Where the scenes of a dataset lie now, should they have moved."""
+    workers: int | None = None
+    """Processes; as many as there are cores where not said."""
+    json: bool = False
+    """One JSON object as the last line on stdout."""
+    debug: bool = False
+    """Show where an error came from."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Train:
+    """Trains a planner on rendered examples; the same command goes on where it was stopped."""
+
+    recipe: Positional[str]
+    """A recipe file (.json), or the name of a recipe."""
+    out: Path
+    """Folder for the checkpoint, its metrics and its curves."""
+    json: bool = False
+    """One JSON object as the last line on stdout."""
+    debug: bool = False
+    """Show where an error came from."""
+
+
+Command = Town | Ingest | Vocabulary | Generate | Render | Train | Show | Dataset
 Parsed = (
     Annotated[Town, subcommand("town")]
     | Annotated[Ingest, subcommand("ingest")]
     | Annotated[Vocabulary, subcommand("vocabulary")]
     | Annotated[Generate, subcommand("generate")]
+    | Annotated[Render, subcommand("render")]
+    | Annotated[Train, subcommand("train")]
     | Annotated[Show, subcommand("show")]
     | Annotated[Dataset, subcommand("dataset")]
 )

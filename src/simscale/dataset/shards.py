@@ -12,7 +12,6 @@ manifest.json                written last: the newest of them
 
 import hashlib
 import json
-import tarfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from simscale.dataset.archive import Packed, archive_of, offsets_of
 from simscale.dataset.files import WrittenFile, write_new
 from simscale.dataset.recipe import recipe_of, sample_of
 from simscale.dataset.tables import (
@@ -38,7 +38,6 @@ from simscale.scene import BadInput
 
 DATA, INDICES, SCENES, REJECTED = "data", "index", "scenes", "rejections"
 FOLDERS = (DATA, INDICES, SCENES, REJECTED)
-BLOCK = 512  # bytes, of a tar archive
 MAX_SHARD = 512_000_000  # bytes
 
 
@@ -73,8 +72,20 @@ def write_unit(folder: Path, unit: str, samples: Sequence[Sample], rejections: S
     """
     samples = sorted(samples, key=lambda s: (s.parent_token, s.round))
     rejections = sorted(rejections, key=lambda r: (r.log, r.token, r.round, r.stage, r.expert, r.reason))
-    members = _members(samples)
-    path, sha256, size = write_new(folder, f"{unit}.tar", _tar(samples))
+    packed = [Packed(name=f"{sample.token}.npz", content=recipe_of(sample)) for sample in samples]
+    members = [
+        Member(
+            member=one.name,
+            token=sample.parent_token,
+            round=sample.round,
+            shard="",
+            offset=offset,
+            length=len(one.content),
+            sha256=hashlib.sha256(one.content).hexdigest(),
+        )
+        for one, sample, offset in zip(packed, samples, offsets_of(packed), strict=True)
+    ]
+    path, sha256, size = write_new(folder, f"{unit}.tar", archive_of(packed))
     shard = WrittenFile(path=path, name=f"{DATA}/{unit}-{sha256[:16]}.tar", sha256=sha256, size=size, rows=len(samples))
     if size > MAX_SHARD:
         raise BadInput(shard.name, "size", f"{size} bytes", f"at most {MAX_SHARD}: use smaller units")
@@ -88,41 +99,6 @@ def write_unit(folder: Path, unit: str, samples: Sequence[Sample], rejections: S
 def _table(folder: Path, unit: str, kind: str, rows: list[dict], schema: pa.Schema) -> WrittenFile:
     path, sha256, size = write_new(folder, f"{unit}.{kind}", [table_bytes(rows, schema)])
     return WrittenFile(path=path, name=f"{kind}/{unit}.parquet", sha256=sha256, size=size, rows=len(rows))
-
-
-def _members(samples: Sequence[Sample]) -> list[Member]:
-    members, offset = [], 0
-    for sample in samples:
-        recipe = recipe_of(sample)
-        members.append(
-            Member(
-                member=f"{sample.token}.npz",
-                token=sample.parent_token,
-                round=sample.round,
-                shard="",
-                offset=offset + BLOCK,
-                length=len(recipe),
-                sha256=hashlib.sha256(recipe).hexdigest(),
-            )
-        )
-        offset += BLOCK + _padded(len(recipe))
-    return members
-
-
-def _tar(samples: Sequence[Sample]) -> Iterator[bytes]:
-    """A USTAR archive in pieces; nothing in it depends on who wrote it or when."""
-    for sample in samples:
-        recipe = recipe_of(sample)
-        info = tarfile.TarInfo(f"{sample.token}.npz")
-        info.size, info.mode = len(recipe), 0o644
-        yield info.tobuf(tarfile.USTAR_FORMAT)
-        yield recipe
-        yield bytes(_padded(len(recipe)) - len(recipe))
-    yield bytes(2 * BLOCK)
-
-
-def _padded(length: int) -> int:
-    return -(-length // BLOCK) * BLOCK
 
 
 def read_members(folder: Path) -> list[Member]:

@@ -1,0 +1,189 @@
+"""What `simscale render` does: decision points or samples in, images and targets out.
+
+A unit is a few dozen images of one log. Its files depend on the scene, the scenery, the samples and the sensors alone,
+so any number of workers, in any order, leaves the same bytes; an interrupted run goes on where it stopped.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from simscale import __version__
+from simscale.dataset.example import Targets
+from simscale.dataset.files import sha256_of
+from simscale.dataset.manifest import NEWEST, commit_manifest, entries_of, read_manifest
+from simscale.dataset.rendered import FOLDERS, Rendered, rendered_digest, write_rendered
+from simscale.dataset.renderers import RENDERERS, asset_of
+from simscale.dataset.sensors import Sensors, images_of
+from simscale.dataset.sources import Source, moments_of, scene_at
+from simscale.engine.failures import Failure, during
+from simscale.engine.run import Progress, RunSettings, run
+from simscale.engine.units import Finished, Unit, units_of
+from simscale.planners.targets import agent_targets, bev_semantic_map
+from simscale.scene import BadInput, CarState, RoadMap, Tracks
+
+ITEMS_A_UNIT = 64
+"""Images (or sets of them) that are done, committed and, after a crash, done again as a whole: a second or two."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RenderReport:
+    """What a run came to; `as_json` is what `--json` prints."""
+
+    images: int
+    examples: int
+    by_expert: dict[str, int]
+    digest: str
+    streets: tuple[str, ...]
+    failures: tuple[Failure, ...]
+    resumed: int  # units that an earlier run had done
+
+    def as_json(self) -> dict[str, Any]:
+        """Counts and digest."""
+        return {
+            "images": self.images,
+            "examples": self.examples,
+            "by_expert": self.by_expert,
+            "digest": self.digest,
+            "streets": list(self.streets),
+            "version": __version__,
+            "failures": [asdict(failure) for failure in self.failures],
+        }
+
+
+def render(
+    sources: Sequence[Source],
+    out: Path,
+    *,
+    renderer: str,
+    sensors: Sensors,
+    workers: int = 1,
+    on_start: Callable[[int], None] = lambda items: None,
+    on_done: Callable[[Progress], None] = lambda progress: None,
+) -> RenderReport:
+    """Renders ahead of time.
+
+    Args:
+        sources: What to render.
+        out: The folder; a run that finds one of its own there goes on with it.
+        renderer: A name in RENDERERS.
+        sensors: Which cameras, in what size.
+        workers: Processes.
+        on_start: Told the number of items.
+        on_done: Told after every unit.
+
+    Raises:
+        BadInput: An `out` that holds something else, a scene without scenery, a rig that lacks a camera.
+    """
+    if (out / NEWEST).exists():
+        read_manifest(out)  # refuses a folder that is complete as something else
+    assets = _assets(sources, renderer)
+    configuration = {
+        "stage": "render",
+        "version": __version__,
+        "renderer": renderer,
+        "sensors": asdict(sensors),
+        "assets": {path.name: digest for path, digest in sorted(set(assets.values()))},
+        "datasets": sorted({source.digest for source in sources if source.dataset}),
+    }
+    units = [unit for source in sources for unit in _units(source, configuration, assets[source.log][1])]
+    on_start(sum(len(unit.items) for unit in units))
+    work = partial(_work, sources={source.log: source for source in sources}, renderer=renderer, sensors=sensors)
+    report = run(
+        units,
+        work,
+        out=out,
+        folders=FOLDERS,
+        configuration=configuration | {"logs": {source.log: source.sha256 for source in sources}},
+        settings=RunSettings(workers=workers),
+        on_done=on_done,
+    )
+    counts = Counter[str]()
+    for finished in report.done.values():
+        counts.update(finished.summary["by_expert"])
+    made = RenderReport(
+        images=sum(finished.summary["images"] for finished in report.done.values()),
+        examples=counts.total(),
+        by_expert=dict(sorted(counts.items())),
+        digest="" if report.failures else rendered_digest(out),
+        streets=tuple(sorted({source.street for source in sources})),
+        failures=report.failures,
+        resumed=report.resumed,
+    )
+    if not report.failures:
+        _commit(out, report.done.values(), sources, configuration, made)
+    return made
+
+
+def _commit(out: Path, done: Any, sources: Sequence[Source], configuration: dict, made: RenderReport) -> None:
+    rows = [{"log": s.log, "sha256": s.sha256, "path": str(s.path.resolve()), "street": s.street} for s in sources]
+    commit_manifest(
+        out,
+        files=entries_of(file for finished in done for file in finished.files),
+        digest=made.digest,
+        configuration=configuration,
+        seed=0,  # nothing is drawn at random
+        code_version=__version__,
+        inputs=tuple(rows),
+        counts={key: value for key, value in made.as_json().items() if key not in ("version", "failures")},
+    )
+
+
+def _assets(sources: Sequence[Source], renderer: str) -> dict[str, tuple[Path, str]]:
+    """The file that the renderer draws each log from, with its digest; all are there before any work is done."""
+    digests: dict[Path, str] = {}
+    assets = {}
+    for source in sources:
+        scene, folder = scene_at(source.path, source.sha256), source.path.parent
+        path = asset_of(renderer, scene, folder)
+        if not path.is_file():
+            raise BadInput(folder, f"scenery of {scene.id}", f"absent ({path.name})", "what simscale town writes")
+        if path not in digests:
+            digests[path] = sha256_of(path)
+        assets[source.log] = (path, digests[path])
+    return assets
+
+
+def _units(source: Source, configuration: dict[str, Any], asset: str) -> list[Unit]:
+    """Units whose keys do not depend on the other logs of the run."""
+    own = {name: configuration[name] for name in ("stage", "version", "renderer", "sensors")}
+    own |= {"asset": asset, "log": source.sha256, "dataset": source.digest}
+    return units_of(source.items, size=ITEMS_A_UNIT, configuration=own)
+
+
+def _work(unit: Unit, unfinished: Path, *, sources: dict[str, Source], renderer: str, sensors: Sensors) -> Finished:
+    """Renders one unit and leaves its files in `unfinished`."""
+    source = sources[_log_of(unit.items[0], sources)]
+    scene = scene_at(source.path, source.sha256)
+    caster = RENDERERS[renderer](scene, source.path.parent, rays=sensors.rays)
+    rendered = []
+    for item in unit.items:
+        with during(item, "render"):
+            moments = moments_of(source, item)
+            first = moments[0]
+            rendered.append(
+                Rendered(
+                    moments=tuple(moments),
+                    targets=targets_of(scene.road, first.tracks, first.state),
+                    images=tuple(images_of(first, scene, renderer=caster, sensors=sensors)),
+                )
+            )
+    summary = {
+        "images": sum(len(one.images) for one in rendered),
+        "by_expert": dict(Counter(moment.expert for one in rendered for moment in one.moments)),
+    }
+    return Finished(files=write_rendered(unfinished, unit.key, rendered), summary=summary)
+
+
+def _log_of(item: str, sources: dict[str, Source]) -> str:
+    """The log that an item belongs to: tokens begin with its id."""
+    return next(log for log, source in sources.items() if item in source.items)
+
+
+def targets_of(road: RoadMap, tracks: Tracks, ego: CarState) -> Targets:
+    """What LTF's auxiliary heads are taught."""
+    states, labels = agent_targets(tracks, ego)
+    return Targets(agent_states=states, agent_labels=labels, bev_semantic=bev_semantic_map(road, tracks, ego))

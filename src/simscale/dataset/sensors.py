@@ -1,0 +1,81 @@
+"""Sensors: which cameras are rendered, in what size, and how their images are stored."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import simplejpeg
+from jaxtyping import UInt8
+
+from simscale.dataset.example import lights_at, pose_of, rig_of, view_of
+from simscale.dataset.moment import Moment
+from simscale.render import Renderer, navsim_rig, scaled, stitched
+from simscale.render.rigs import chosen
+from simscale.scene import BadInput, Scene
+
+Array = np.ndarray
+
+QUALITY = 90
+"""Of JPEG (4:2:0); dependencies.md has the table."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sensors:
+    """A profile."""
+
+    name: str
+    cameras: tuple[str, ...]
+    size: tuple[int, int]  # height and width of each image
+    stitched: bool  # one image, in which the cameras' crops stand side by side as a planner reads them
+    rays: int  # along the side of a pixel: 2 smooths small images
+    quality: int = QUALITY
+
+
+SENSORS = {
+    "ltf": Sensors(name="ltf", cameras=("CAM_L0", "CAM_F0", "CAM_R0"), size=(64, 256), stitched=True, rays=2),
+    "full": Sensors(name="full", cameras=navsim_rig().name, size=(270, 480), stitched=False, rays=1),
+}
+"""LTF's view in nano's size, and all cameras of the rig at a quarter of theirs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CameraImage:
+    """One encoded image."""
+
+    camera: str
+    width: int
+    height: int
+    jpeg: bytes
+
+
+def images_of(moment: Moment, scene: Scene, *, renderer: Renderer, sensors: Sensors) -> list[CameraImage]:
+    """Renders what a profile asks for.
+
+    Raises:
+        BadInput: The scene's rig lacks a camera.
+    """
+    pose, lights = pose_of(scene, moment.instant, moment.state), lights_at(scene, moment.instant)
+    if sensors.stitched:
+        images = renderer.render(view_of(scene, sensors.size), pose, moment.tracks, lights)
+        return [_encoded("+".join(sensors.cameras), stitched(images), sensors.quality)]
+    rig = rig_of(scene)
+    lacking = [name for name in sensors.cameras if name not in rig.name]
+    if lacking:
+        raise BadInput(scene.id, "cameras", f"{', '.join(rig.name)} without {', '.join(lacking)}", "the profile's")
+    height, width = sensors.size
+    cameras = scaled(chosen(rig, *sensors.cameras), size=(width, height))
+    drawn = zip(sensors.cameras, renderer.render(cameras, pose, moment.tracks, lights), strict=True)
+    return [_encoded(name, stitched((image,)), sensors.quality) for name, image in drawn]
+
+
+def _encoded(camera: str, rgb: UInt8[Array, "h w 3"], quality: int) -> CameraImage:
+    jpeg = simplejpeg.encode_jpeg(np.ascontiguousarray(rgb), quality, colorspace="RGB", colorsubsampling="420")
+    return CameraImage(camera=camera, width=rgb.shape[1], height=rgb.shape[0], jpeg=jpeg)
+
+
+def decoded(jpeg: bytes) -> UInt8[Array, "h w 3"]:
+    """The image in a JPEG file.
+
+    Raises:
+        ValueError: It is none.
+    """
+    return simplejpeg.decode_jpeg(jpeg, colorspace="RGB")
