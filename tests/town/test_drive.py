@@ -6,7 +6,7 @@ import shapely
 
 from simscale.geometry.boxes import corners_of
 from simscale.geometry.polylines import project
-from simscale.scene import PACIFICA, BadInput, CarState, LightState
+from simscale.scene import AGENT_KINDS, PACIFICA, BadInput, CarState, LightState
 from simscale.scene.check import arrays_of, check
 from simscale.scene.file import read_scene, write_scene
 from simscale.scene.routing import path_of
@@ -42,7 +42,7 @@ def test_drives_last_twenty_seconds_at_ten_hertz_from_the_origin(scenes):
         assert (np.diff(scene.timestamp_us) == 100_000).all()
         np.testing.assert_array_equal(scene.ego.xy[0], 0.0)
         assert scene.vehicle is PACIFICA
-        assert (scene.tracks.kind == 0).all()
+        assert set(scene.tracks.kind) <= set(AGENT_KINDS)
     assert len({scene.id for scene in scenes}) == 12
 
 

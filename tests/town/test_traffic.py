@@ -4,8 +4,11 @@ import shapely
 
 from simscale.geometry.angles import direction, wrap
 from simscale.geometry.boxes import corners_of
-from simscale.scene import DT, LightState
+from simscale.geometry.polylines import at_station, yaw_at_station
+from simscale.scene import DT, LightState, TrackKind
 from simscale.town import Town, TownSettings, town_of
+from simscale.town.cars import LONG
+from simscale.town.roads import LANE_WIDTH, SHOULDER
 
 
 def boxes(town: Town, t: int):
@@ -90,3 +93,36 @@ def test_drivers_differ(town):
     for habit in ("speed_share", "headway", "acceleration", "offset", "standing_gap"):
         assert np.ptp(getattr(town.drivers, habit)) > 0.1
     assert len(np.unique(town.drivers.size, axis=0)) >= 4
+
+
+def test_vehicles_of_all_sizes_and_cyclists_get_about(town):
+    drivers = town.drivers
+    way = np.ptp(town.flow.station, axis=1)
+    long, rides = drivers.size[:, 0] > LONG, drivers.kind == TrackKind.BICYCLE
+    for some in (long, rides):
+        assert some.sum() >= 3
+        assert way[some].max() > 50.0
+    assert town.flow.speed[rides].max() < 7.0
+
+
+def test_long_vehicles_never_turn_right(town):
+    for driver in np.flatnonzero(town.drivers.size[:, 0] > LONG):
+        assert (town.roads.turn[list(town.trips[driver].elements)] >= 0).all()
+
+
+def test_cyclists_ride_on_the_right_and_are_passed(town):
+    riders = np.flatnonzero(town.drivers.kind == TrackKind.BICYCLE)
+    cars = np.flatnonzero(town.drivers.kind == TrackKind.VEHICLE)
+    passed = 0
+    for rider in riders:
+        trip, station = town.trips[rider], town.flow.station[rider]
+        left = direction(yaw_at_station(trip.xy, station) + np.pi / 2)
+        aside = ((town.rear_axle_xy[rider] - at_station(trip.xy, station)) * left).sum(-1)
+        assert aside.max() < -1.0
+        assert aside.min() > -LANE_WIDTH / 2 - SHOULDER
+        ahead = (town.rear_axle_xy[cars] - town.rear_axle_xy[rider]) * direction(town.yaw[rider])
+        near = np.hypot(*(town.rear_axle_xy[cars] - town.rear_axle_xy[rider]).transpose(2, 0, 1)) < 12.0
+        same = np.cos(town.yaw[cars] - town.yaw[rider]) > 0.9
+        along = np.where(near & same, ahead.sum(-1), np.nan)
+        passed += int(((along[:, :-1] < 0) & (along[:, 1:] >= 0)).sum())
+    assert passed > 0

@@ -19,6 +19,10 @@ Array = np.ndarray
 
 BOX = (5.4, 2.3)
 """Length and width of the largest car, m."""
+LONG_BOX = (10.4, 2.5)
+"""Of the largest vehicle, which goes straight on or turns left, m."""
+BOX_FRONT, BOX_REAR = (0.5 + REAR_AXLE_SHARE) * BOX[0], (0.5 - REAR_AXLE_SHARE) * BOX[0]
+"""From the rear axle of the largest car to its bumpers, m."""
 SPARE = 0.35
 """Kept free on each side of it, m: places in the lane differ by as much."""
 STEP = 0.75
@@ -33,8 +37,11 @@ def conflicts_of(roads: Roads) -> Conflicts:
     conflicts: Conflicts = {connector: {} for connector in range(roads.lanes, len(roads.line))}
     for crossing in range(len(roads.layout.xy)):
         inside = [c for c in conflicts if roads.crossing[c] == crossing]
-        swept = {c: _boxes_along(roads.line[c]) for c in inside}
-        area = {c: shapely.union_all(boxes) for c, (_, boxes) in swept.items()}
+        swept = {c: _boxes_along(roads.line[c], BOX) for c in inside}
+        area = {
+            c: shapely.union_all(_boxes_along(roads.line[c], LONG_BOX)[1] if roads.turn[c] == 1 else boxes)
+            for c, (_, boxes) in swept.items()
+        }
         for a in inside:
             station, boxes = swept[a]
             for b in inside:
@@ -47,15 +54,15 @@ def conflicts_of(roads: Roads) -> Conflicts:
     return conflicts
 
 
-def _boxes_along(line: Float[Array, "n 2"]) -> tuple[Array, Array]:
+def _boxes_along(line: Float[Array, "n 2"], box: tuple[float, float]) -> tuple[Array, Array]:
     """Boxes from the one whose bumper enters the connector to the one whose rear has left it."""
-    centre = REAR_AXLE_SHARE * BOX[0]
+    centre = REAR_AXLE_SHARE * box[0]
     own, yaw = stations_of(line), np.unwrap(headings_of(line))
-    station = np.arange(-(centre + BOX[0] / 2), own[-1] + BOX[0] / 2 - centre + STEP, STEP)
+    station = np.arange(-(centre + box[0] / 2), own[-1] + box[0] / 2 - centre + STEP, STEP)
     held = np.clip(station, 0.0, own[-1])
     heading = np.interp(held, own, yaw)
     rear_axle = np.stack([np.interp(held, own, line[:, 0]), np.interp(held, own, line[:, 1])], axis=-1)
     rear_axle += (station - held)[:, None] * direction(heading)
     middle = rear_axle + centre * direction(heading)
-    length, width = np.full(len(station), BOX[0]), np.full(len(station), BOX[1] + 2 * SPARE)
+    length, width = np.full(len(station), box[0]), np.full(len(station), box[1] + 2 * SPARE)
     return station, np.asarray(shapely.polygons(corners_of(middle, heading, length, width)))

@@ -10,9 +10,10 @@ from collections import defaultdict
 import numpy as np
 from jaxtyping import Bool, Int
 
-from simscale.scene import LightState
+from simscale.scene import DT, LightState
 from simscale.town.cars import Drivers
-from simscale.town.conflicts import Conflicts
+from simscale.town.conflicts import BOX_FRONT, BOX_REAR, Conflicts
+from simscale.town.riders import Riders
 from simscale.town.roads import Roads
 from simscale.town.trips import Trip
 
@@ -24,14 +25,18 @@ STOPS_FOR_YELLOW = 2.4
 """A driver who needs more than this to stop, m/s^2, goes on through yellow."""
 REACTION = 0.5
 """Time in which a driver who sees yellow still rolls, s."""
-CLEAR_BY = 3.0
-"""A car has left a crossing when its rear is so far beyond it, m."""
+CLEAR_BY = 4.2
+"""A car has left a crossing when its rear is so far beyond it, m: behind the pedestrian crossing."""
 CAR_SPACE = 3.2
 """Room that a queue needs for a car beyond its length, m."""
 FLOWING = 2.5
 """Behind a car at this speed, m/s, there will be room."""
 WAITING_WITHIN, COMING_WITHIN = 40.0, 2.2
 """A car is waiting within so many metres of its stop line, and coming within so many seconds."""
+NEXT_IN_QUEUE = 10.0
+"""Or within so many metres: the second of a queue that sets off."""
+COURTESY = 12.0
+"""A driver who has stood at a line for so long, s, is let in by those who have priority and can stop."""
 WATCH = 70.0
 """A car with priority counts within this distance of the crossing, m."""
 SLOWEST_ARRIVAL = 3.0
@@ -41,10 +46,14 @@ SLOWEST_ARRIVAL = 3.0
 class Crossings:
     """Where every car is, and who has been admitted where, as it goes through time."""
 
-    def __init__(self, roads: Roads, conflicts: Conflicts, drivers: Drivers, trips: list[Trip]):
-        self.roads, self.conflicts, self.trips = roads, conflicts, trips
+    def __init__(self, roads: Roads, conflicts: Conflicts, drivers: Drivers, trips: list[Trip], riders: Riders):
+        self.roads, self.conflicts, self.trips, self.riders = roads, conflicts, trips, riders
         self.front, self.rear = drivers.front.tolist(), drivers.rear.tolist()
+        self.more_front = np.maximum(drivers.front - BOX_FRONT, 0.0).tolist()  # than the box of `conflicts`
+        self.more_rear = np.maximum(drivers.rear - BOX_REAR, 0.0).tolist()
         self.size, self.patience = drivers.size[:, 0].tolist(), drivers.patience.tolist()
+        self.waited = [0] * len(trips)  # instants for which a car has stood where it asks for admission
+        self.usual_speed = np.minimum(0.9 * drivers.top_speed, 5.0).tolist()
         self.at = [0] * len(trips)  # which element of its trip a car's rear axle is on
         self.admitted = [-1] * len(trips)  # which element of its trip a car has been let into, -1 none
         self.on: dict[int, list[tuple[float, int]]] = {}  # element -> (station on it, car), the hindmost first
@@ -80,11 +89,12 @@ class Crossings:
                 distance = self._line(i) - station[i] - self.front[i]
                 approach = self._approach(self.trips[i].elements[self.at[i]])
                 waiting[approach] |= distance < WAITING_WITHIN and not self._is_let_in(i)
-                coming[approach] |= -1.0 < distance < COMING_WITHIN * speed[i] + 4.0
+                coming[approach] |= -1.0 < distance < COMING_WITHIN * speed[i] + NEXT_IN_QUEUE
         return waiting, coming, inside
 
     def admit(self, station: list[float], speed: list[float], lights: Int[Array, " p"]) -> None:
         """Takes admissions back from those who can stop for yellow, and lets in who may enter."""
+        self._choose_favoured(speed)
         for i in range(len(self.trips)):
             if not self._on_lane(i) or self.at[i] + 1 >= len(self.trips[i].elements):
                 continue
@@ -98,10 +108,28 @@ class Crossings:
                 continue
             if distance > speed[i] ** 2 / (2 * ASK_BRAKING) + ASK_TIME * speed[i] + ASK_SPACE:
                 continue
+            self.waited[i] = self.waited[i] + 1 if speed[i] < 0.5 else 0
             left_the_last = self.admitted[i] < 0
             if left_the_last and light == LightState.GREEN and self._may_enter(i, connector, station, speed):
                 self.admitted[i] = self.at[i] + 1
                 self.holders[connector].add(i)
+
+    def _choose_favoured(self, speed: list[float]) -> None:
+        """For each crossing without lights: who has stood there too long, and could leave it."""
+        self.favoured = {}
+        for i in sorted(range(len(self.trips)), key=lambda i: -self.waited[i]):
+            if self.waited[i] * DT < COURTESY:
+                break
+            if not self._on_lane(i) or self._is_let_in(i):
+                continue
+            connector = self.trips[i].elements[self.at[i] + 1]
+            crossing = self.crossing[connector]
+            if (
+                not self.lit[crossing]
+                and crossing not in self.favoured
+                and self._has_room(i, self.after[connector], speed)
+            ):
+                self.favoured[crossing] = (i, connector)
 
     def closed_line(self, i: int) -> float | None:
         """Station of the stop line ahead of a car that has not been let in."""
@@ -119,7 +147,11 @@ class Crossings:
             begin = trip.begin[k]
             if begin > station + sight:
                 break
-            ahead = [(begin + s, j) for s, j in self.on.get(trip.elements[k], ()) if begin + s > station and j != i]
+            ahead = [
+                (begin + s, j)
+                for s, j in self.on.get(trip.elements[k], ())
+                if begin + s > station and j != i and self.riders.minds(i, j)
+            ]
             if ahead:
                 at, j = min(ahead)
                 found.append((j, at))
@@ -136,29 +168,35 @@ class Crossings:
             (j, begin + s)
             for other in self.siblings[mine]
             for s, j in self.on.get(other, ())
-            if begin + s > station and s < self.conflicts[other][mine][1]
+            if begin + s > station and s < self.conflicts[other][mine][1] + self.more_rear[j]
         ]
 
     def _may_enter(self, i: int, connector: int, station: list[float], speed: list[float]) -> bool:
         lane = self.trips[i].elements[self.at[i]]
-        ahead = [j for s, j in self.on[lane] if s > station[i] - self.trips[i].begin[self.at[i]] and j != i]
+        mine = station[i] - self.trips[i].begin[self.at[i]]
+        ahead = [j for s, j in self.on[lane] if s > mine and j != i and self.riders.minds(i, j)]
         if any(not self._is_let_in(j) for j in ahead):
+            return False
+        favoured, theirs = self.favoured.get(self.crossing[connector], (-1, -1))
+        if favoured not in (-1, i) and self.before[theirs] != lane and theirs in self.conflicts[connector]:
             return False
         for other, (_, leaves) in self.conflicts[connector].items():
             if self.before[other] == lane:
                 continue
             if any(self._is_in_the_way(j, other, connector, station[j]) for j in self.holders[other]):
                 return False
-            if not self.lit[self.crossing[connector]] and self.rank[other] < self.rank[connector]:
-                distance = self.trips[i].begin[self.at[i] + 1] + leaves - station[i]
-                mean_speed = max(0.5 * (speed[i] + 5.0), 1.8)
-                if self._somebody_comes(other, connector, distance / mean_speed + self.patience[i], station, speed):
+            has_priority = not self.lit[self.crossing[connector]] and self.rank[other] < self.rank[connector]
+            if has_priority and favoured != i:
+                distance = self.trips[i].begin[self.at[i] + 1] + leaves + self.more_rear[i] - station[i]
+                mean_speed = max(0.5 * (speed[i] + self.usual_speed[i]), 1.8)
+                wanted = distance / mean_speed + self.patience[i]
+                if self._somebody_comes(other, connector, wanted, station, speed):
                     return False
         return self._has_room(i, self.after[connector], speed)
 
     def _is_in_the_way(self, j: int, other: int, connector: int, station: float) -> bool:
         begin = self.trips[j].begin[self.admitted[j]]
-        return station - begin < self.conflicts[other][connector][1]
+        return station - begin < self.conflicts[other][connector][1] + self.more_rear[j]
 
     def _somebody_comes(
         self, other: int, connector: int, within: float, station: list[float], speed: list[float]
@@ -169,7 +207,7 @@ class Crossings:
             k = self.at[j] + 1
             if k >= len(self.trips[j].elements) or self.trips[j].elements[k] != other:
                 continue
-            distance = self.trips[j].begin[k] + reached - station[j]
+            distance = self.trips[j].begin[k] + reached - self.more_front[j] - station[j]
             if distance < WATCH and distance / max(speed[j], SLOWEST_ARRIVAL) < within:
                 return True
         return False

@@ -131,7 +131,10 @@ def _tracks(town: Town, ego: int, span: slice, origin: Array) -> Tracks:
     all_yaw = np.concatenate([yaw, np.broadcast_to(parked.yaw[:, None], (len(parked.yaw), length))])
     velocity = np.concatenate([town.velocity[:, span], np.zeros(standing.shape)])
     size = np.concatenate([drivers.size, parked.size])
-    names = [f"car{i}" for i in range(len(drivers.size))] + [f"parked{i}" for i in range(len(parked.xy))]
+    rides = drivers.kind == TrackKind.BICYCLE
+    names = [f"{'bicycle' if rides[i] else 'car'}{i}" for i in range(len(drivers.size))]
+    names += [f"parked{i}" for i in range(len(parked.xy))]
+    kind = np.concatenate([drivers.kind, np.full(len(parked.xy), int(TrackKind.VEHICLE))])
     apart = np.hypot(*np.moveaxis(xy - town.rear_axle_xy[ego, span], -1, 0)).min(-1)
     apart[ego] = np.inf
     near = np.flatnonzero(apart < IN_SIGHT)
@@ -141,7 +144,7 @@ def _tracks(town: Town, ego: int, span: slice, origin: Array) -> Tracks:
         yaw=all_yaw[near],
         velocity=velocity[near],
         size=size[near],
-        kind=np.full(len(near), int(TrackKind.VEHICLE)),
+        kind=kind[near],
         valid=np.ones((len(near), length), dtype=bool),
         id=tuple(names[i] for i in near),
     )

@@ -9,18 +9,19 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from simscale.scene import DT, BadInput, RoadMap
+from simscale.scene import DT, BadInput, RoadMap, TrackKind
 from simscale.scene.seeds import generator_of
-from simscale.town.cars import Drivers, drivers_of
+from simscale.town.cars import LONG, Drivers, drivers_of
 from simscale.town.conflicts import conflicts_of
 from simscale.town.layout import layout_of
 from simscale.town.lights import Signals
 from simscale.town.map import road_map_of
 from simscale.town.parking import Bay, ParkedCars, bays_of, parked_cars
 from simscale.town.paths import offset_along, poses_along
+from simscale.town.riders import zones_of
 from simscale.town.roads import Roads, roads_of
 from simscale.town.traffic import Flow, flow_of
-from simscale.town.trips import Trip, random_trip
+from simscale.town.trips import Trip, open_elements, random_trip
 
 Array = np.ndarray
 
@@ -47,7 +48,9 @@ class TownSettings:
     duration: float = 20.0
     """Length of a drive, s."""
     cars_per_km: float = 20.0
-    """Moving cars for each km of street, both directions together."""
+    """Moving cars, vans, trucks and buses for each km of street, both directions together."""
+    cyclists_per_km: float = 4.0
+    """Cyclists likewise."""
 
     def checked(self) -> "TownSettings":
         """These settings, if they are possible; else `BadInput`."""
@@ -93,14 +96,19 @@ def town_of(seed: int, *, settings: TownSettings) -> Town:
     bays = bays_of(roads)
     kilometres = sum(roads.length[: roads.lanes][roads.index[: roads.lanes] == 0]) / 2000.0
     rng = generator_of(seed, "town", "drivers")
-    drivers = drivers_of(rng, max(round(settings.cars_per_km * kilometres), 2))
+    cyclists = max(round(settings.cyclists_per_km * kilometres), 1)
+    drivers = drivers_of(rng, max(round(settings.cars_per_km * kilometres), 2), cyclists)
     steps = _steps(settings, int(drivers.can_be_ego.sum()))
     trips, start = _trips(rng, roads, drivers, length=steps * DT * FASTEST + ROUTE_BEYOND)
     signals = Signals(roads.layout, generator_of(seed, "town", "lights"), dt=DT)
-    flow = flow_of(roads, conflicts_of(roads), drivers, trips, signals, start=start, steps=steps, dt=DT)
+    zones = [
+        zones_of(trip, roads, bays) if kind == TrackKind.BICYCLE else []
+        for trip, kind in zip(trips, drivers.kind, strict=True)
+    ]
+    flow = flow_of(roads, conflicts_of(roads), drivers, trips, zones, signals, start=start, steps=steps, dt=DT)
     flow = _after(flow, round(WARM_UP / DT))
     poses = [
-        poses_along(trip, offset_along(trip, drivers, i, bays), flow.station[i], flow.speed[i])
+        poses_along(trip, offset_along(trip, drivers, i, bays, zones[i]), flow.station[i], flow.speed[i])
         for i, trip in enumerate(trips)
     ]
     rear_axle_xy, yaw, velocity = (np.stack(part) for part in zip(*poses, strict=True))
@@ -133,20 +141,39 @@ def _steps(settings: TownSettings, egos: int) -> int:
 def _trips(rng: np.random.Generator, roads: Roads, drivers: Drivers, *, length: float) -> tuple[list[Trip], Array]:
     """A trip for each driver, from its own place on a lane."""
     slots = [(lane, at) for lane in range(roads.lanes) for at in np.arange(SLOT, roads.length[lane] - 25.0, SLOT)]
-    chosen = rng.permutation(len(slots))[: len(drivers.size)]
-    assert len(chosen) == len(drivers.size), "fewer places than cars"
+    left = [slots[k] for k in rng.permutation(len(slots))]
+    free = [_free_elements(roads, drivers, i) for i in range(len(drivers.size))]
+    first: dict[int, tuple[int, float]] = {}
+    for i in sorted(range(len(free)), key=lambda i: int(free[i].sum())):  # who has the least choice chooses first
+        slot = next((slot for slot in left if free[i][slot[0]]), None)
+        assert slot is not None, "fewer places than cars"
+        left.remove(slot)
+        first[i] = slot
     trips = [
         random_trip(
             rng,
             roads,
-            first=slots[slot][0],
+            first=first[i][0],
             length=length,
+            free=free[i],
             side_acceleration=float(drivers.side_acceleration[i]),
             speed_share=float(drivers.speed_share[i]),
+            top_speed=float(drivers.top_speed[i]),
         )
-        for i, slot in enumerate(chosen)
+        for i in range(len(free))
     ]
-    return trips, np.array([slots[slot][1] for slot in chosen])
+    return trips, np.array([first[i][1] for i in range(len(free))])
+
+
+def _free_elements(roads: Roads, drivers: Drivers, driver: int) -> Array:
+    """Long vehicles do not turn right, cyclists keep to the outermost lanes."""
+    fit = np.ones(len(roads.line), dtype=bool)
+    if drivers.size[driver, 0] > LONG:
+        fit &= roads.turn >= 0
+    if drivers.kind[driver] == TrackKind.BICYCLE:
+        lane = np.arange(len(fit)) < roads.lanes
+        fit &= ~lane | (roads.index == roads.layout.lanes[roads.street] - 1)
+    return open_elements(roads, fit)
 
 
 def _after(flow: Flow, first: int) -> Flow:

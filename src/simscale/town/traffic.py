@@ -17,6 +17,7 @@ from simscale.town.conflicts import Conflicts
 from simscale.town.crossings import Crossings
 from simscale.town.curves import SPACING
 from simscale.town.lights import Signals
+from simscale.town.riders import Riders, Zones
 from simscale.town.roads import Roads
 from simscale.town.trips import Trip
 
@@ -60,6 +61,7 @@ def flow_of(
     conflicts: Conflicts,
     drivers: Drivers,
     trips: list[Trip],
+    zones: list[Zones],
     signals: Signals,
     *,
     start: Float[Array, " a"],
@@ -67,12 +69,13 @@ def flow_of(
     dt: float,
 ) -> Flow:
     """Lets the cars drive for `steps` instants of `dt` from standstill at stations `start`."""
-    cars = _Cars(roads, conflicts, drivers, trips, start)
+    cars = _Cars(roads, conflicts, drivers, trips, Riders(drivers, trips, zones), start)
     station, speed = np.empty((len(trips), steps)), np.empty((len(trips), steps))
     lights = np.empty((4 * len(roads.layout.xy), steps), dtype=np.int64)
     for t in range(steps):
         station[:, t], speed[:, t] = cars.station, cars.speed
         cars.crossings.locate(cars.station)
+        cars.riders.update(cars.station, cars.speed, cars.crossings.at, cars.crossings.on)
         lights[:, t] = signals.step(*cars.crossings.demand(cars.station, cars.speed))
         cars.crossings.admit(cars.station, cars.speed, lights[:, t])
         cars.move(dt, t * dt)
@@ -82,12 +85,14 @@ def flow_of(
 class _Cars:
     """Station, speed and acceleration of all cars, as they go through time."""
 
-    def __init__(self, roads: Roads, conflicts: Conflicts, drivers: Drivers, trips: list[Trip], start: Array):
-        self.drivers, self.trips = drivers, trips
+    def __init__(
+        self, roads: Roads, conflicts: Conflicts, drivers: Drivers, trips: list[Trip], riders: Riders, start: Array
+    ):
+        self.drivers, self.trips, self.riders = drivers, trips, riders
         self.station = [float(s) for s in start]
         self.speed = [0.0] * len(trips)
         self.acceleration = [0.0] * len(trips)
-        self.crossings = Crossings(roads, conflicts, drivers, trips)
+        self.crossings = Crossings(roads, conflicts, drivers, trips, riders)
         self.front, self.rear = drivers.front.tolist(), drivers.rear.tolist()
         self.habits = np.stack(
             [drivers.acceleration, drivers.braking, drivers.headway, drivers.standing_gap, drivers.weave_phase], axis=1
@@ -132,10 +137,8 @@ class _Cars:
             (at - self.rear[j] - bumper, self.speed[j], self.habits[i][3])
             for j, at in self.crossings.cars_ahead(i, self.station[i], SIGHT)
         ]
-        line = self.crossings.closed_line(i)
-        if line is not None:
-            found.append((line - bumper, 0.0, LINE_GAP))
-        return found
+        lines = (self.crossings.closed_line(i), self.riders.closed_line(i))
+        return found + [(line - bumper, 0.0, LINE_GAP) for line in lines if line is not None]
 
     def _following(self, i: int, gap: float, lead_speed: float, standing_gap: float) -> tuple[float, float]:
         """The intelligent driver model's acceleration, and the deceleration that physics asks for."""

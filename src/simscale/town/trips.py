@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from simscale.geometry.polylines import stations_of, without_repeats
 from simscale.town.curves import SPACING, curvature_of
@@ -28,13 +28,37 @@ class Trip:
     fast: Float[Array, " n"]  # speed that a law-abiding driver wants there, m/s
 
 
+def open_elements(roads: Roads, fit: Bool[Array, " m"]) -> Bool[Array, " m"]:
+    """Lanes and connectors from which one can go on for ever over those that are fit."""
+    free = fit.copy()
+    connector = np.arange(roads.lanes, len(roads.line))
+    while True:
+        before = free.sum()
+        free[connector] &= free[roads.after[connector]]
+        leads_on = np.zeros(len(fit), dtype=bool)
+        leads_on[roads.before[connector[free[connector]]]] = True
+        free[: roads.lanes] &= leads_on[: roads.lanes]
+        free[connector] &= free[roads.before[connector]]
+        if free.sum() == before:
+            return free
+
+
 def random_trip(
-    rng: np.random.Generator, roads: Roads, *, first: int, length: float, side_acceleration: float, speed_share: float
+    rng: np.random.Generator,
+    roads: Roads,
+    *,
+    first: int,
+    length: float,
+    free: Bool[Array, " m"],
+    side_acceleration: float,
+    speed_share: float,
+    top_speed: float,
 ) -> Trip:
-    """A random way from lane `first` on, at least `length` long, with the speeds of one driver."""
+    """A random way from lane `first` on over `free` elements, at least `length` long, with the speeds of one driver."""
     elements, total = [first], float(roads.length[first])
     while total < length:
         choice = roads.connectors_from(elements[-1])
+        choice = choice[free[choice]]
         weight = np.array([TURN_WEIGHT[int(turn)] for turn in roads.turn[choice]])
         connector = int(rng.choice(choice, p=weight / weight.sum()))
         elements += [connector, int(roads.after[connector])]
@@ -46,7 +70,7 @@ def random_trip(
     xy = np.stack([np.interp(station, own, joined[:, 0]), np.interp(station, own, joined[:, 1])], axis=-1)
     limit = roads.speed_limit[np.array(elements)[np.searchsorted(begin, station, side="right") - 1]]
     in_turn = np.sqrt(side_acceleration / np.maximum(np.abs(curvature_of(xy)), 1e-4))
-    fast = _eased(np.minimum(speed_share * limit, in_turn))
+    fast = _eased(np.minimum(np.minimum(speed_share * limit, top_speed), in_turn))
     return Trip(elements=tuple(elements), begin=tuple(float(b) for b in begin[:-1]), xy=xy, station=station, fast=fast)
 
 
