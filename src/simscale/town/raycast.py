@@ -86,6 +86,12 @@ class RayCaster:
         other.rays = self.rays if rays is None else rays
         return other
 
+    @property
+    def memory(self) -> int:
+        """Bytes of all that was prepared."""
+        flat = [*self._world[:10], *self._world[10], *self._world[11:], self._still.item, self._still.tag]
+        return sum(array.nbytes for array in flat)
+
     def render(
         self,
         cameras: Cameras,

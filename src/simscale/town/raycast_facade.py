@@ -7,8 +7,8 @@ both directions, integrated over the pixel, so that a facade far away takes its 
 from typing import no_type_check
 
 import numpy as np
-from numba import njit
 
+from simscale.town.raycast_jit import inner
 from simscale.town.raycast_shapes import FRONT, LEFT, REAR, RIGHT, ROOF_LEFT, ROOF_RIGHT, TOP
 from simscale.town.raycast_texture import below, between, chance, noise_at, stripes
 
@@ -46,7 +46,7 @@ PROPS = np.array(
 """Hedge, wall, fence, bench, bin, cabinet, shelter, bollard."""
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 @no_type_check
 def facade_colour(item, i, facade, seed, noise, part, x, y, z, wide, tall):
     """A building where its own frame says (x, y, z); a pixel is `wide` along the wall and `tall`."""
@@ -161,7 +161,7 @@ def facade_colour(item, i, facade, seed, noise, part, x, y, z, wide, tall):
     return r, g, b, 0.0, 0.0
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 @no_type_check
 def crown_colour(seed, noise, part, x, y, z, width):
     """Leaves; the colour differs from tree to tree and from ball to ball."""
@@ -172,7 +172,7 @@ def crown_colour(seed, noise, part, x, y, z, width):
     return 0.052 * tone * (0.75 + 0.85 * warm), 0.098 * tone * (0.9 + 0.2 * warm), 0.024 * tone, 0.0, 0.0
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 @no_type_check
 def sign_colour(kind, seed, part, u, v, width):
     """A plate at (u, v) in -1..1; grey on the back and at the edge. `width` is the pixel's in the same measure."""
@@ -222,7 +222,7 @@ def sign_colour(kind, seed, part, u, v, width):
     return r, g, b, 0.05, 0.1
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 @no_type_check
 def head_colour(state, part, u, v, width):
     """A light head's front at (u, v), in shares of its height from the centre; a lamp that is too small for a pixel
@@ -260,7 +260,7 @@ def head_colour(state, part, u, v, width):
     return r, g, b, 0.0, glow
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 @no_type_check
 def prop_colour(style, seed, noise, part, x, y, z, width):
     """Boxes: props, and what tracks call barriers, signs of building sites, and anything else."""

@@ -7,9 +7,9 @@ everything on walls and vehicles. Ground beside an agent is darker, because the 
 from typing import no_type_check
 
 import numpy as np
-from numba import njit
 
 from simscale.town.raycast_facade import crown_colour, facade_colour, head_colour, prop_colour, sign_colour
+from simscale.town.raycast_jit import inner, kernel
 from simscale.town.raycast_shapes import (
     _PEOPLE,
     _RIDER,
@@ -50,7 +50,7 @@ LIFT = 0.03
 """A second ray starts this far off the surface, m."""
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 @no_type_check
 def _capsule_normal(x0, y0, z0, x1, y1, z1, x, y, z):
     wx, wy, wz = x1 - x0, y1 - y0, z1 - z0
@@ -61,7 +61,7 @@ def _capsule_normal(x0, y0, z0, x1, y1, z1, x, y, z):
     return nx * n, ny * n, nz * n
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 @no_type_check
 def normal_at(item, tag, i, part, x, y, z):
     """Unit normal of a thing in its own frame, at a point of its surface (z from the ground)."""
@@ -109,7 +109,7 @@ def normal_at(item, tag, i, part, x, y, z):
     return 0.0, 0.0, 1.0
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 @no_type_check
 def _thing_colour(item, tag, lights, noise, i, part, x, y, z, nx, ny, wide, tall):
     """Linear colour, mirror share and glow of a thing at a point of its own frame."""
@@ -145,7 +145,7 @@ def _thing_colour(item, tag, lights, noise, i, part, x, y, z, nx, ny, wide, tall
     return prop_colour(style & 255, seed, noise, part, x, y, z, tall)
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 @no_type_check
 def _hidden_sky(head, after, which, grid, top, item, first_agent, x, y):
     """How much darker the ground is beside agents."""
@@ -169,7 +169,7 @@ def _hidden_sky(head, after, which, grid, top, item, first_agent, x, y):
     return light
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 @no_type_check
 def look(world, agents, ox, oy, oz, dx, dy, dz, angle, t, i, part):
     """Linear colour of what a ray met, and its semantic class.
@@ -211,7 +211,7 @@ def look(world, agents, ox, oy, oz, dx, dy, dz, angle, t, i, part):
         if sunny > 0.02:
             h, k, _ = walk(
                 grid, start, thing, top, head, after, which, agent_top, item, tag,
-                x, y, z + LIFT, sky[0], sky[1], sky[2], 60.0, 1, 1,
+                x, y, z + LIFT, sky[0], sky[1], sky[2], 60.0, 1.0, 1.0,
             )  # fmt: skip
             if k >= 0:
                 sunny = 0.0
@@ -248,7 +248,7 @@ def look(world, agents, ox, oy, oz, dx, dy, dz, angle, t, i, part):
         elif lit > 0.0:
             h, k, _ = walk(
                 grid, start, thing, top, head, after, which, agent_top, item, tag,
-                x + LIFT * nx, y + LIFT * ny, z + LIFT * nz, sky[0], sky[1], sky[2], 150.0, 1, 0,
+                x + LIFT * nx, y + LIFT * ny, z + LIFT * nz, sky[0], sky[1], sky[2], 150.0, 1.0, 0.0,
             )  # fmt: skip
             if k >= 0:
                 sunny = 0.0
@@ -283,7 +283,7 @@ def look(world, agents, ox, oy, oz, dx, dy, dz, angle, t, i, part):
     return fr + clear * (r1 - fr), fg + clear * (g1 - fg), fb + clear * (b1 - fb), semantic
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 @no_type_check
 def draw(world, agents, ray, turn, origin, angle, side, table, rgb):
     """Colour of every pixel, as the mean of its `side` x `side` rays.
@@ -324,7 +324,7 @@ def draw(world, agents, ray, turn, origin, angle, side, table, rgb):
             rgb[row, column, 2] = table[min(int(max(blue * share, 0.0) * 2048.0), 4095)]
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 @no_type_check
 def measure(world, agents, first_agent, ray, turn, origin, angle, depth, instance, semantic):
     """Depth, track and class along the ray through the middle of every pixel; arguments as for `draw`."""
@@ -360,7 +360,7 @@ def measure(world, agents, first_agent, ray, turn, origin, angle, depth, instanc
                 )
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 @no_type_check
 def range_all(world, agents, first_agent, origin, direction, limit, distance, instance, semantic):
     """Distance, track and class along rays of the world frame from one point; beyond `limit` nothing is met."""

@@ -11,7 +11,8 @@ shape's own numbers as `raycast_solids` lays them down.
 from typing import no_type_check
 
 import numpy as np
-from numba import njit
+
+from simscale.town.raycast_jit import inner
 
 BUILDING, BOX, BAR, CROWN, VEHICLE, PERSON, CYCLIST, CONE, SIGN, HEAD = range(10)
 """Kinds of shapes."""
@@ -67,7 +68,7 @@ _RIDER = np.array(
 )
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 @no_type_check
 def clip(limit, position, slope, near, far, face, new):
     """Cuts a ray's span by a half space `position + slope t <= limit`; an empty span has near > far."""
@@ -84,7 +85,7 @@ def clip(limit, position, slope, near, far, face, new):
     return near, far, face
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 @no_type_check
 def enter_box(ox, oy, oz, dx, dy, dz, x0, x1, y0, y1, z0, z1):
     """Span of a ray in an axis-aligned box, and the face by which it enters."""
@@ -109,7 +110,7 @@ def enter_box(ox, oy, oz, dx, dy, dz, x0, x1, y0, y1, z0, z1):
     return near, min(far_x, far_y, far_z), face
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 @no_type_check
 def hit_capsule(ox, oy, oz, dx, dy, dz, ax, ay, az, bx, by, bz, radius):
     """First surface of a round bar with round ends (after Quilez, "capsule intersection")."""
@@ -141,7 +142,7 @@ def hit_capsule(ox, oy, oz, dx, dy, dz, ax, ay, az, bx, by, bz, radius):
     return t if t > 0.0 else MISS
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 @no_type_check
 def hit_building(item, i, oy, oz, dy, dz, near, far, face):
     """A box under a gable whose ridge runs along x."""
@@ -156,7 +157,7 @@ def hit_building(item, i, oy, oz, dy, dz, near, far, face):
     return near, face
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 @no_type_check
 def hit_bar(item, i, ox, oy, oz, dx, dy, dz, near):
     """A bar in the plane y = 0; one that stands upright is a cylinder."""
@@ -177,7 +178,7 @@ def hit_bar(item, i, ox, oy, oz, dx, dy, dz, near):
     return hit_capsule(ox, oy, oz, dx, dy, dz, item[i, 8], 0.0, item[i, 9], item[i, 10], 0.0, item[i, 11], radius)
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 @no_type_check
 def hit_crown(item, i, ox, oy, oz, dx, dy, dz):
     """Balls in a squeezed unit ball, with ragged rims; the part is the ball."""
@@ -212,7 +213,7 @@ def hit_crown(item, i, ox, oy, oz, dx, dy, dz):
     return best, part
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 @no_type_check
 def hit_vehicle(item, i, ox, oy, oz, dx, dy, dz):
     """A body, an upper part and four wheels; numbers of the row as in `raycast_solids.vehicle_rows`."""
@@ -279,7 +280,7 @@ def hit_vehicle(item, i, ox, oy, oz, dx, dy, dz):
     return best, part
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 @no_type_check
 def hit_person(item, i, ox, oy, oz, dx, dy, dz):
     """Six capsules; the part is the limb."""
@@ -298,7 +299,7 @@ def hit_person(item, i, ox, oy, oz, dx, dy, dz):
     return best, part
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 @no_type_check
 def hit_cyclist(item, i, ox, oy, oz, dx, dy, dz):
     """A rider and a frame of capsules, and two rings; the part is the capsule, 20 for a tyre."""
@@ -332,7 +333,7 @@ def hit_cyclist(item, i, ox, oy, oz, dx, dy, dz):
     return best, part
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 @no_type_check
 def hit_cone(item, i, ox, oy, oz, dx, dy, dz):
     """A cone on a flat foot."""
@@ -356,7 +357,7 @@ def hit_cone(item, i, ox, oy, oz, dx, dy, dz):
     return best, part
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 @no_type_check
 def on_sign(kind, u, v):
     """Whether a point of a sign's plate, in -1..1 both ways, is on the sign."""

@@ -7,8 +7,8 @@ fine texture is read at its mean width.
 from typing import no_type_check
 
 import numpy as np
-from numba import njit
 
+from simscale.town.raycast_jit import inner
 from simscale.town.raycast_texture import below, chance, noise_at, stripes
 from simscale.town.raycast_trace import ON_KERB
 
@@ -19,7 +19,7 @@ KERB_STONE = 0.16
 """Width of the stones along a kerb, m."""
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 @no_type_check
 def _texel(index, first, texel, level, row, column):
     columns = first[level, 1]
@@ -34,7 +34,7 @@ def _texel(index, first, texel, level, row, column):
     return float(texel[s, row & 63, column & 63]) if s >= 0 else 0.0
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 @no_type_check
 def paint_at(index, first, texel, low_x, low_y, x, y, level):
     """Share of paint at a point, interpolated between the texels of a level."""
@@ -66,7 +66,7 @@ def paint_at(index, first, texel, low_x, low_y, x, y, level):
     return (a + fv * (b - a)) * (1.0 / 255.0)
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 @no_type_check
 def paint_share(index, first, texel, near, low_x, low_y, x, y, ux, uy, narrow, long):
     """Share of a pixel's ellipse that is painted.
@@ -94,7 +94,7 @@ def paint_share(index, first, texel, near, low_x, low_y, x, y, ux, uy, narrow, l
     return total
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 @no_type_check
 def shade_at(cover, x0, y0, x, y, width):
     """Share of sunlight that still things take from a point of the road's plane; all levels in one flat array."""
@@ -119,7 +119,7 @@ def shade_at(cover, x0, y0, x, y, width):
     return (a + fv * (b - a)) * (1.0 / 255.0)
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 @no_type_check
 def street_colour(border, place, index, first, texel, near, noise, x, y, level, ux, uy, narrow, long):
     """Linear colour of the ground, share of paint, share of road, share of grass."""

@@ -8,9 +8,9 @@ from typing import no_type_check
 
 import numpy as np
 from jaxtyping import Float32
-from numba import njit
 
 from simscale.scene.seeds import generator_of
+from simscale.town.raycast_jit import inner
 
 Array = np.ndarray
 
@@ -38,7 +38,7 @@ def noise_levels() -> Float32[Array, " n"]:
     return np.concatenate([level.ravel() for level in levels]).astype(np.float32)
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 @no_type_check
 def noise_at(noise, u, v, width):
     """Noise at a point, for a pixel of this width; one texel is one unit."""
@@ -60,7 +60,7 @@ def noise_at(noise, u, v, width):
     return a + fv * (b - a)
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 @no_type_check
 def stripes(x, width, low, wide, period):
     """Share of a pixel of this width at x that lies on stripes [low, low + wide] of a period."""
@@ -69,21 +69,21 @@ def stripes(x, width, low, wide, period):
     return (fb * wide + min((b - fb) * period, wide) - fa * wide - min((a - fa) * period, wide)) / width
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 @no_type_check
 def between(x, width, low, high):
     """Share of a pixel of this width at x that lies between two bounds."""
     return max(min(high, x + 0.5 * width) - max(low, x - 0.5 * width), 0.0) / width
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 @no_type_check
 def below(x, width, bound):
     """Share of a pixel at x that lies below a bound."""
     return min(max((bound - x) / width + 0.5, 0.0), 1.0)
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 @no_type_check
 def chance(a, b):
     """A number in [0, 1) that depends on two whole numbers alone."""
@@ -95,7 +95,7 @@ def chance(a, b):
     return np.uint32(h ^ (h >> np.uint32(16))) * (1.0 / 4294967296.0)
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 @no_type_check
 def sky_colour(sun, dx, dy, dz):
     """Clear sky, linear: pale at the horizon, blue above, bright around the sun; below the horizon, far ground."""
@@ -117,7 +117,7 @@ def sky_colour(sun, dx, dy, dz):
     return r, g, b
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 @no_type_check
 def sky_seen(sun, clouds, noise, seed, dx, dy, dz, width):
     """The sky behind everything: with clouds, and hills with woods at the horizon."""

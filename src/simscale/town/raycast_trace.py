@@ -7,8 +7,8 @@ a LiDAR beam meets, and whether the sun is hidden (any hit will do).
 from typing import no_type_check
 
 import numpy as np
-from numba import njit
 
+from simscale.town.raycast_jit import inner
 from simscale.town.raycast_shapes import (
     BAR,
     BUILDING,
@@ -39,7 +39,7 @@ _CELL = 0.25
 _BAND = 2.0
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 @no_type_check
 def border_at(border, x0, y0, x, y, channel):
     """Signed distance to a border, m, interpolated; far outside beyond the raster."""
@@ -53,7 +53,7 @@ def border_at(border, x0, y0, x, y, channel):
     return (a + fv * (b - a)) * 0.001
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 @no_type_check
 def hit_ground(border, x0, y0, ox, oy, oz, dx, dy, dz):
     """Where a ray meets the ground; `MISS` for one that does not go down."""
@@ -80,15 +80,18 @@ def hit_ground(border, x0, y0, ox, oy, oz, dx, dy, dz):
     return road, ON_ROAD
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 @no_type_check
 def hit_thing(item, tag, i, ox, oy, oz, dx, dy, dz, best):
     """Distance to one thing, if it is nearer than `best`, and the part of it."""
-    c, s = item[i, 2], item[i, 3]
     px, py = ox - item[i, 0], oy - item[i, 1]
+    half, wide = item[i, 4], item[i, 5]
+    aside = px * dy - py * dx
+    if aside * aside > (half * half + wide * wide) * (dx * dx + dy * dy):
+        return MISS, 0  # the ray passes its disc
+    c, s = item[i, 2], item[i, 3]
     lx, ly = c * px + s * py, c * py - s * px
     ldx, ldy = c * dx + s * dy, c * dy - s * dx
-    half, wide = item[i, 4], item[i, 5]
     near, far, face = enter_box(lx, ly, oz, ldx, ldy, dz, -half, half, -wide, wide, item[i, 6], item[i, 7])
     if near > far or far <= 0.0 or near >= best:
         return MISS, 0
@@ -116,7 +119,7 @@ def hit_thing(item, tag, i, ox, oy, oz, dx, dy, dz, best):
     return near, face
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 @no_type_check
 def walk(
     grid, start, thing, top, head, after, which, agent_top, item, tag, ox, oy, oz, dx, dy, dz, limit, any_hit, skip
@@ -141,8 +144,9 @@ def walk(
         dy: See `dx`.
         dz: See `dx`.
         limit: How far to go.
-        any_hit: 1 to be content with the first hit found.
-        skip: 1 to look at agents only.
+        any_hit: 1.0 to be content with the first hit found; these two are no whole numbers, or Numba compiles the
+            function once for each.
+        skip: 1.0 to look at agents only.
     """
     rows, columns = top.shape
     side = grid[2]
@@ -164,15 +168,15 @@ def walk(
     column = min(max(int((ox + t * dx - grid[0]) / side), 0), columns - 1)
     row = min(max(int((oy + t * dy - grid[1]) / side), 0), rows - 1)
     step_x, step_y = (1 if dx > 0 else -1), (1 if dy > 0 else -1)
-    next_x = (grid[0] + (column + (1 if dx > 0 else 0)) * side - ox) * ix
-    next_y = (grid[1] + (row + (1 if dy > 0 else 0)) * side - oy) * iy
+    next_x = (grid[0] + (column + (1 if dx > 0 else 0)) * side - ox) * ix if dx != 0.0 else MISS
+    next_y = (grid[1] + (row + (1 if dy > 0 else 0)) * side - oy) * iy if dy != 0.0 else MISS
     delta_x, delta_y = abs(side * ix), abs(side * iy)
     last = NOTHING
     while True:
         out = min(next_x, next_y)
         low = oz + dz * (min(out, best) if dz < 0.0 else t)
         k = row * columns + column
-        if low <= top[row, column] and skip == 0:
+        if low <= top[row, column] and skip == 0.0:
             for n in range(start[k], start[k + 1]):
                 i = thing[n]
                 if i == last:
@@ -180,7 +184,7 @@ def walk(
                 h, p = hit_thing(item, tag, i, ox, oy, oz, dx, dy, dz, best)
                 if h < best:
                     best, found, part = h, i, p
-                    if any_hit:
+                    if any_hit > 0.0:
                         return best, found, part
                 last = i
         if low <= agent_top[row, column]:
@@ -190,7 +194,7 @@ def walk(
                 h, p = hit_thing(item, tag, i, ox, oy, oz, dx, dy, dz, best)
                 if h < best:
                     best, found, part = h, i, p
-                    if any_hit:
+                    if any_hit > 0.0:
                         return best, found, part
                 n = after[n]
         if best <= out or out >= leave:
@@ -208,7 +212,7 @@ def walk(
                 return best, found, part
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 @no_type_check
 def meet(
     border, place, grid, start, thing, top, head, after, which, agent_top, item, tag, ox, oy, oz, dx, dy, dz, limit
@@ -217,7 +221,7 @@ def meet(
     t, level = hit_ground(border, place[0], place[1], ox, oy, oz, dx, dy, dz)
     t = min(t, limit)
     h, i, part = walk(
-        grid, start, thing, top, head, after, which, agent_top, item, tag, ox, oy, oz, dx, dy, dz, t, 0, 0
+        grid, start, thing, top, head, after, which, agent_top, item, tag, ox, oy, oz, dx, dy, dz, t, 0.0, 0.0
     )
     if i >= 0:
         return h, i, part

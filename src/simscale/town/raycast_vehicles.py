@@ -6,8 +6,8 @@ The details are drawn on the few faces that `raycast_shapes` cuts out of each bo
 from typing import no_type_check
 
 import numpy as np
-from numba import njit
 
+from simscale.town.raycast_jit import inner
 from simscale.town.raycast_shapes import CABIN, CHAMFER, FRONT, HOOD, LEFT, REAR, RIGHT, TOP, WHEEL_SIDE, WHEEL_TREAD
 from simscale.town.raycast_texture import below, between, chance, stripes
 
@@ -32,7 +32,7 @@ SKINS = np.array([[0.52, 0.32, 0.22], [0.40, 0.23, 0.15], [0.20, 0.11, 0.07], [0
 GLASS = 0.02
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 @no_type_check
 def vehicle_normal(item, i, part, x, y, z):
     """Unit normal of a part in the vehicle's frame."""
@@ -86,7 +86,7 @@ def vehicle_normal(item, i, part, x, y, z):
     return nx * n, ny * n, nz * n
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 @no_type_check
 def wheel_colour(distance, angle, radius, width):
     """A tyre and its rim at this distance from the axle."""
@@ -98,7 +98,7 @@ def wheel_colour(distance, angle, radius, width):
     return tone
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 @no_type_check
 def vehicle_colour(item, i, seed, part, x, y, z, width):
     """Colour, mirror share and glow of a vehicle at a point of its own frame (z from its bottom)."""
@@ -246,7 +246,7 @@ def vehicle_colour(item, i, seed, part, x, y, z, width):
     return r, g, b, mirror, glow
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 @no_type_check
 def person_colour(seed, part):
     """Clothes by limb."""
@@ -260,7 +260,7 @@ def person_colour(seed, part):
     return SKINS[k, 0], SKINS[k, 1], SKINS[k, 2]
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 @no_type_check
 def rider_colour(seed, part):
     """Clothes, helmet, frame and tyres of a cyclist."""
