@@ -14,6 +14,7 @@ from simscale.dataset.manifest import read_manifest
 from simscale.dataset.moment import Moment, logged_instants, logged_moment, simulated_moments
 from simscale.dataset.recipe import sample_of
 from simscale.dataset.shards import Member, read_member, read_members
+from simscale.dataset.streets import street_of
 from simscale.generate.place import token_name
 from simscale.scene import BadInput, Scene
 from simscale.scene.file import read_id, read_scene, scene_files
@@ -30,14 +31,6 @@ class Source:
     items: tuple[str, ...]  # tokens of decision points, or of samples; sorted
     dataset: Path | None = None  # that holds the samples; None for decision points
     digest: str = ""  # of the dataset
-
-
-def street_of(scene: Scene) -> str:
-    """What two sets of scenes may not share if one shall test what the other taught.
-
-    A town is small: whoever has driven there knows its streets. Of a real city another log is another street.
-    """
-    return scene.location if scene.source == "town" else scene.id
 
 
 def logged_sources(folders: Sequence[Path]) -> list[Source]:

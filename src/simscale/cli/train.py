@@ -1,0 +1,86 @@
+"""`simscale train`: a recipe becomes a checkpoint, with metrics and learning curves beside it."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from simscale.cli.commands import Train
+from simscale.cli.speech import give, say
+from simscale.dataset.files import write_whole
+from simscale.engine.progress import progress
+from simscale.recipes import RECIPES
+from simscale.scene import BadInput
+from simscale.train import TrainConfig, read_config
+from simscale.train.loop import METRICS, TrainReport, train
+from simscale.viz.curves import learning_curves
+from simscale.viz.image import png_of
+
+CURVES = "curves.png"
+
+
+def run(command: Train) -> int:
+    """Writes the checkpoint."""
+    report = trained(config_of(command.recipe), command.out)
+    say(f"{report.real} real and {report.simulated} simulated examples, {report.steps} steps: {report.checkpoint}")
+    for line in _lines(report):
+        say(line)
+    if command.json:
+        give(report.as_json())
+    return 0
+
+
+def config_of(recipe: str) -> TrainConfig:
+    """The recipe of this name, or in this file.
+
+    Raises:
+        BadInput: It is neither.
+    """
+    if recipe in RECIPES:
+        return RECIPES[recipe]().checked()
+    if not recipe.endswith(".json"):
+        known = f"one of {', '.join(RECIPES)}, or a .json file" if RECIPES else "a .json file"
+        raise BadInput("command line", "RECIPE", repr(recipe), known)
+    return read_config(Path(recipe))
+
+
+def trained(config: TrainConfig, out: Path) -> TrainReport:
+    """Trains with progress on stderr, and draws the learning curves."""
+    watch = _Watch()
+    with watch.shown():
+        report = train(config, out, on_start=watch.start, on_step=watch.advance)
+    rows = [json.loads(line) for line in (out / METRICS).read_text().splitlines()]
+    write_whole(out / CURVES, png_of(learning_curves(rows)))
+    return report
+
+
+class _Watch:
+    """Progress over steps, begun when the data are read."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+        self._advance: Any = None
+
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """Takes the bar away in the end, whatever happened."""
+        try:
+            yield
+        finally:
+            if self._bar is not None:
+                self._bar.__exit__(None, None, None)
+
+    def start(self, total: int, done: int) -> None:
+        """Begins the bar."""
+        self._bar = progress("train", total=total, noun="steps", done=done)
+        self._advance = self._bar.__enter__()
+
+    def advance(self, row: dict[str, float]) -> None:
+        """One step."""
+        self._advance(1, f"loss {row['total']:.2f}")
+
+
+def _lines(report: TrainReport) -> list[str]:
+    words = {"validation_ade": "mean displacement", "validation_fde": "final displacement"}
+    return [f"validation: {noun} {report.last[key]:.2f} m" for key, noun in words.items() if key in report.last]
