@@ -16,6 +16,8 @@ Array = np.ndarray
 
 ONE = 65536
 """One cell in OpenCV's fixed-point numbers, in which it keeps the corners of thick lines."""
+LINE_WIDTH = 2
+"""Width of lines, cells; `_thick_piece` draws this width and no other."""
 
 
 @njit(cache=True)
@@ -31,7 +33,7 @@ def fill_polygon(canvas, row, column, label):
         _digital_line(canvas, r0, c0, r1, c1, label)
         begin[i], end[i] = min(c0, c1), max(c0, c1)
         # an edge that leaves the canvas gets the slope of what is left of it, in whole cells
-        r0, cut0, r1, cut1, _ = _clipped(canvas.shape, r0, c0, r1, c1)
+        r0, cut0, r1, cut1, _ = _clipped(rows, columns, r0, c0, r1, c1)
         if cut0 != cut1:
             c0, c1 = cut0, cut1
         slope[i] = 0 if c0 == c1 else int((r1 - r0) * ONE / (c1 - c0))
@@ -42,11 +44,14 @@ def fill_polygon(canvas, row, column, label):
         count = 0
         for i in range(n):
             if begin[i] <= c < end[i]:
-                crossing[count] = first[i] + slope[i] * (c - begin[i])
+                value, k = first[i] + slope[i] * (c - begin[i]), count
+                while k > 0 and crossing[k - 1] > value:
+                    crossing[k] = crossing[k - 1]
+                    k -= 1
+                crossing[k] = value
                 count += 1
-        held = np.sort(crossing[:count])
         for k in range(0, count - 1, 2):
-            for r in range(max(-(-held[k] // ONE), 0), min(held[k + 1] // ONE, rows - 1) + 1):
+            for r in range(max(-(-crossing[k] // ONE), 0), min(crossing[k + 1] // ONE, rows - 1) + 1):
                 canvas[r, c] = label
 
 
@@ -54,7 +59,8 @@ def fill_polygon(canvas, row, column, label):
 @no_type_check
 def _digital_line(canvas, r0, c0, r1, c1, label):
     """Bresenham's line from the end with the smaller row; halves round towards that end."""
-    r0, c0, r1, c1, visible = _clipped(canvas.shape, r0, c0, r1, c1)
+    rows, columns = canvas.shape
+    r0, c0, r1, c1, visible = _clipped(rows, columns, r0, c0, r1, c1)
     if not visible:
         return
     if r1 < r0:
@@ -73,9 +79,8 @@ def _digital_line(canvas, r0, c0, r1, c1, label):
 
 @njit(cache=True)
 @no_type_check
-def _clipped(shape, r0, c0, r1, c1):
+def _clipped(rows, columns, r0, c0, r1, c1):
     """The part of a line on the canvas, its ends cut to whole cells: columns first, then rows."""
-    rows, columns = shape
     if (c0 < 0 and c1 < 0) or (c0 >= columns and c1 >= columns) or (r0 < 0 and r1 < 0) or (r0 >= rows and r1 >= rows):
         return r0, c0, r1, c1, False
     if c0 < 0 or c0 >= columns:
@@ -99,24 +104,32 @@ def _clipped(shape, r0, c0, r1, c1):
 @no_type_check
 def draw_line(canvas, row, column, label):
     """Paints the open polyline through cells `(row[i], column[i])`, two cells wide."""
+    # OpenCV first cuts each piece, in whole cells, to the canvas and as many cells around it as the line is wide
+    rim = LINE_WIDTH
+    rows, columns = canvas.shape[0] + 2 * rim, canvas.shape[1] + 2 * rim
     for i in range(1, len(row)):
-        _thick_piece(canvas, row[i - 1], column[i - 1], row[i], column[i], label)
+        r0, c0, r1, c1, visible = _clipped(
+            rows, columns, row[i - 1] + rim, column[i - 1] + rim, row[i] + rim, column[i] + rim
+        )
+        if visible:
+            _thick_piece(canvas, r0 - rim, c0 - rim, r1 - rim, c1 - rim, label)
 
 
 @njit(cache=True)
 @no_type_check
 def _thick_piece(canvas, r0, c0, r1, c1, label):
     """The rectangle within one cell of a piece, in fixed-point numbers, and a plus at each end."""
-    for r, c in ((r0, c0), (r1, c1)):
-        for dr, dc in ((0, 0), (1, 0), (-1, 0), (0, 1), (0, -1)):
-            _dot(canvas, r + dr, c + dc, label)
+    _plus(canvas, r0, c0, label)
+    _plus(canvas, r1, c1, label)
     length = np.hypot(r1 - r0, c1 - c0)
     if length == 0:
         return
     aside_r, aside_c = round((c1 - c0) * ONE / length), round((r0 - r1) * ONE / length)
     row, column = np.empty(4, dtype=np.int64), np.empty(4, dtype=np.int64)
-    for i, (r, c, side) in enumerate(((r0, c0, 1), (r0, c0, -1), (r1, c1, -1), (r1, c1, 1))):
-        row[i], column[i] = r * ONE + side * aside_r, c * ONE + side * aside_c
+    row[0], column[0] = r0 * ONE + aside_r, c0 * ONE + aside_c
+    row[1], column[1] = r0 * ONE - aside_r, c0 * ONE - aside_c
+    row[2], column[2] = r1 * ONE - aside_r, c1 * ONE - aside_c
+    row[3], column[3] = r1 * ONE + aside_r, c1 * ONE + aside_c
     _fill_convex(canvas, row, column, label)
 
 
@@ -156,7 +169,7 @@ def _fill_convex(canvas, row, column, label):
 def _fixed_line(canvas, r0, c0, r1, c1, label):
     """A digital line between fixed-point ends: one cell for each cell along its longer axis."""
     rows, columns = canvas.shape
-    r0, c0, r1, c1, visible = _clipped((rows * ONE, columns * ONE), r0, c0, r1, c1)
+    r0, c0, r1, c1, visible = _clipped(rows * ONE, columns * ONE, r0, c0, r1, c1)
     if not visible:
         return
     along_rows = abs(r1 - r0) > abs(c1 - c0)
@@ -169,6 +182,16 @@ def _fixed_line(canvas, r0, c0, r1, c1, label):
     for _ in range(long // ONE + 1):
         _dot(canvas, r // ONE, c // ONE, label)
         r, c = (r + ONE, c + step) if along_rows else (r + step, c + ONE)
+
+
+@njit(cache=True)
+@no_type_check
+def _plus(canvas, r, c, label):
+    _dot(canvas, r, c, label)
+    _dot(canvas, r + 1, c, label)
+    _dot(canvas, r - 1, c, label)
+    _dot(canvas, r, c + 1, label)
+    _dot(canvas, r, c - 1, label)
 
 
 @njit(cache=True)
