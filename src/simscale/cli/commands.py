@@ -170,7 +170,31 @@ class Train:
     """Show where an error came from."""
 
 
-Command = Town | Ingest | Vocabulary | Generate | Render | Train | Show | Dataset
+@dataclass(frozen=True, kw_only=True)
+class Evaluate:
+    """Drives an agent through unseen streets of the town, and scores it as NAVSIM does."""
+
+    agent: Positional[str]
+    """A checkpoint, or human, pdm-closed, constant-velocity or stand-still."""
+    split: Literal["towntest", "townhard"]
+    """Logged starts, in one stage; or logged and then perturbed starts, in two."""
+    out: Path
+    """Folder for scores, tables and pictures."""
+    size: Literal["quick", "default", "full"] = "default"
+    """How many towns, drives and starts."""
+    cache: Path | None = None
+    """Folder where splits are kept, so that other agents find them made; below --out where not said."""
+    traffic: Literal["auto", "replay", "idm-sound", "idm-navsim"] = "auto"
+    """How others move; the log's replay in towntest and sound reactive traffic in townhard where not said."""
+    pictures: int = 6
+    """How many of the worst drives are drawn."""
+    json: bool = False
+    """One JSON object as the last line on stdout."""
+    debug: bool = False
+    """Show where an error came from."""
+
+
+Command = Town | Ingest | Vocabulary | Generate | Render | Train | Evaluate | Show | Dataset
 Parsed = (
     Annotated[Town, subcommand("town")]
     | Annotated[Ingest, subcommand("ingest")]
@@ -178,6 +202,7 @@ Parsed = (
     | Annotated[Generate, subcommand("generate")]
     | Annotated[Render, subcommand("render")]
     | Annotated[Train, subcommand("train")]
+    | Annotated[Evaluate, subcommand("evaluate")]
     | Annotated[Show, subcommand("show")]
     | Annotated[Dataset, subcommand("dataset")]
 )

@@ -14,7 +14,7 @@ from simscale.evaluate.agents import Agent
 from simscale.evaluate.aggregate import Group, TwoStage, token_columns, two_frame_comfort, two_stage
 from simscale.evaluate.judge import TRAFFIC, Around, Judged, judged
 from simscale.evaluate.starts import POSE_STEPS, POSES, Split, Start, human_plan
-from simscale.scene import CarState, Plan
+from simscale.scene import BadInput, CarState, Plan
 from simscale.scoring.human_filter import SUB_SCORES
 from simscale.scoring.rules import PARITY, ScoringRules
 
@@ -59,6 +59,11 @@ def protocol_of(split: Split, traffic: str) -> str:
     return f"{split.name}-{split.size}/epdms-v2.2/{traffic}/human-filter-fixed"
 
 
+def traffic_name(stages: int, traffic: str = "") -> str:
+    """The traffic that is asked for, or the default for so many stages."""
+    return traffic or DEFAULT_TRAFFIC[stages]
+
+
 def evaluated(
     split: Split,
     agent: Agent,
@@ -76,7 +81,7 @@ def evaluated(
         rules: Of the score.
         on_done: Told how many more tokens are done.
     """
-    traffic = traffic or DEFAULT_TRAFFIC[split.stages]
+    traffic = traffic_name(split.stages, traffic)
     around = TRAFFIC[traffic]()
     drives: list[Judged | None] = []
     plans: list[Plan | None] = []
@@ -96,9 +101,15 @@ def evaluated(
 
 
 def planned(agent: Agent, starts: Sequence[Start]) -> list[tuple[Plan | None, str]]:
-    """A plan `[t]` a start, or why there is none; what fails in a batch is asked for again alone."""
+    """A plan `[t]` a start, or why there is none; what fails in a batch is asked for again alone.
+
+    Raises:
+        BadInput: Something that the agent needs is missing at all starts.
+    """
     try:
         plan = agent.plan(starts)
+    except BadInput:  # no token's fault: what the agent needs is not there
+        raise
     except Exception as error:  # whatever an agent does, the others' tokens are judged
         if len(starts) > 1:
             return [planned(agent, [start])[0] for start in starts]

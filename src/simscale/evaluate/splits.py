@@ -20,7 +20,7 @@ from simscale.generate.records import tracks_beside
 from simscale.generate.sample import HORIZON
 from simscale.perturb.vocabulary import Vocabulary
 from simscale.scene import CarState, Plan, Scene, Tracks
-from simscale.traffic.policy import Traffic, policy_of
+from simscale.traffic.policy import policy_of
 from simscale.traffic.rollout import TrafficState
 from simscale.traffic.rules import TrafficRules
 
@@ -64,8 +64,21 @@ def seeds_of(size: SplitSize) -> tuple[int, ...]:
     return TEST_SEEDS[: size.towns]
 
 
-def towntest_of(scenes: tuple[Scene, ...], size: SplitSize, *, label: str = "own") -> Split:
-    """Logged starts in pairs, half a second apart."""
+def towntest_of(
+    scenes: tuple[Scene, ...],
+    size: SplitSize,
+    *,
+    label: str = "own",
+    on_done: Callable[[int], None] = lambda scenes: None,
+) -> Split:
+    """Logged starts in pairs, half a second apart.
+
+    Args:
+        scenes: Drives of 7 s and more.
+        size: How many pairs.
+        label: What the size is called.
+        on_done: Told after each scene.
+    """
     starts: list[Start] = []
     drive, pairs = [], []
     for number, scene in enumerate(scenes):
@@ -74,6 +87,7 @@ def towntest_of(scenes: tuple[Scene, ...], size: SplitSize, *, label: str = "own
             starts += [logged_start(scene, line, t) for t in (now - BEFORE, now)]
             pairs.append((len(starts) - 1, len(starts) - 2))
             drive += [number, number]
+        on_done(1)
     return Split(
         name="towntest",
         size=label,
