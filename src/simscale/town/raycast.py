@@ -113,7 +113,8 @@ class RayCaster:
             if "rgb" in channels:
                 rgb = np.empty((height, width, 3), dtype=np.uint8)
                 ray = self._rays(cameras, c, self.rays)
-                draw(world, agents, ray, turn, at, 1.0 / (focal * self.rays), self.rays, self._table, rgb)
+                met = np.empty((self.rays**2, 6))
+                draw(world, agents, ray, turn, at, 1.0 / focal, self.rays, self._table, met, rgb)
                 parts["rgb"] = rgb
             if set(channels) - {"rgb"}:
                 depth = np.empty((height, width), dtype=np.float32)

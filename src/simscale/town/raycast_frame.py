@@ -285,8 +285,11 @@ def look(world, agents, ox, oy, oz, dx, dy, dz, angle, t, i, part):
 
 @kernel
 @no_type_check
-def draw(world, agents, ray, turn, origin, angle, side, table, rgb):
+def draw(world, agents, ray, turn, origin, angle, side, table, met, rgb):
     """Colour of every pixel, as the mean of its `side` x `side` rays.
+
+    Rays of a pixel that meet the same face share one colour: patterns are filtered by the width of the whole pixel, so
+    only outlines gain from more rays.
 
     Args:
         world: See `look`.
@@ -294,19 +297,19 @@ def draw(world, agents, ray, turn, origin, angle, side, table, rgb):
         ray: Unit directions in the camera's frame, [h side, w side, 3].
         turn: `world_from_camera` without its translation.
         origin: Place of the camera.
-        angle: Between neighbouring rays, rad.
+        angle: Between neighbouring pixels, rad.
         side: Rays along the side of a pixel.
         table: sRGB bytes of linear values in steps of 1 / 2048.
+        met: Room for the rays of one pixel: direction, distance, thing and part, [side^2, 6].
         rgb: Is filled, [h w 3].
     """
     border, place, grid, start, thing, top = world[0], world[1], world[2], world[3], world[4], world[5]
     head, after, which, agent_top, item, tag = agents[0], agents[1], agents[2], agents[3], agents[4], agents[5]
     ox, oy, oz = origin[0], origin[1], origin[2]
-    share = 1.0 / (side * side)
+    count = side * side
     for row in range(rgb.shape[0]):
         for column in range(rgb.shape[1]):
-            red, green, blue = 0.0, 0.0, 0.0
-            for k in range(side * side):
+            for k in range(count):
                 a = ray[row * side + k // side, column * side + k % side]
                 dx = turn[0, 0] * a[0] + turn[0, 1] * a[1] + turn[0, 2] * a[2]
                 dy = turn[1, 0] * a[0] + turn[1, 1] * a[1] + turn[1, 2] * a[2]
@@ -315,13 +318,35 @@ def draw(world, agents, ray, turn, origin, angle, side, table, rgb):
                     border, place, grid, start, thing, top, head, after, which, agent_top, item, tag,
                     ox, oy, oz, dx, dy, dz, MISS,
                 )  # fmt: skip
-                r, g, b, _ = look(world, agents, ox, oy, oz, dx, dy, dz, angle, t, i, part)
-                red += r
-                green += g
-                blue += b
-            rgb[row, column, 0] = table[min(int(max(red * share, 0.0) * 2048.0), 4095)]
-            rgb[row, column, 1] = table[min(int(max(green * share, 0.0) * 2048.0), 4095)]
-            rgb[row, column, 2] = table[min(int(max(blue * share, 0.0) * 2048.0), 4095)]
+                met[k, 0], met[k, 1], met[k, 2], met[k, 3], met[k, 4], met[k, 5] = dx, dy, dz, t, i, part
+            red, green, blue = 0.0, 0.0, 0.0
+            for k in range(count):
+                if met[k, 3] < 0.0:
+                    continue  # had its colour from an earlier ray
+                dx, dy, dz, t, alike = met[k, 0], met[k, 1], met[k, 2], met[k, 3], 1
+                for m in range(k + 1, count):
+                    same = met[m, 4] == met[k, 4] and met[m, 5] == met[k, 5] and met[m, 3] >= 0.0
+                    if same and (met[m, 3] >= MISS) == (met[k, 3] >= MISS):
+                        dx += met[m, 0]
+                        dy += met[m, 1]
+                        dz += met[m, 2]
+                        t += met[m, 3]
+                        alike += 1
+                        met[m, 3] = -1.0
+                if alike > 1:
+                    t = MISS if met[k, 3] >= MISS else t / alike
+                    length = 1.0 / np.sqrt(dx * dx + dy * dy + dz * dz)
+                    dx, dy, dz = dx * length, dy * length, dz * length
+                r, g, b, _ = look(
+                    world, agents, ox, oy, oz, dx, dy, dz, angle, t, int(met[k, 4]), int(met[k, 5])
+                )
+                red += alike * r
+                green += alike * g
+                blue += alike * b
+            share = 2048.0 / count
+            rgb[row, column, 0] = table[min(int(max(red, 0.0) * share), 4095)]
+            rgb[row, column, 1] = table[min(int(max(green, 0.0) * share), 4095)]
+            rgb[row, column, 2] = table[min(int(max(blue, 0.0) * share), 4095)]
 
 
 @kernel

@@ -82,13 +82,20 @@ def hit_ground(border, x0, y0, ox, oy, oz, dx, dy, dz):
 
 @inner
 @no_type_check
+def passes(item, i, ox, oy, dx, dy, flat, low, high):
+    """Whether a ray that is between `low` and `high` here passes over, below or beside a thing's disc."""
+    if item[i, 6] > high or item[i, 7] < low:
+        return True
+    aside = (ox - item[i, 0]) * dy - (oy - item[i, 1]) * dx
+    return aside * aside > (item[i, 4] * item[i, 4] + item[i, 5] * item[i, 5]) * flat
+
+
+@inner
+@no_type_check
 def hit_thing(item, tag, i, ox, oy, oz, dx, dy, dz, best):
     """Distance to one thing, if it is nearer than `best`, and the part of it."""
     px, py = ox - item[i, 0], oy - item[i, 1]
     half, wide = item[i, 4], item[i, 5]
-    aside = px * dy - py * dx
-    if aside * aside > (half * half + wide * wide) * (dx * dx + dy * dy):
-        return MISS, 0  # the ray passes its disc
     c, s = item[i, 2], item[i, 3]
     lx, ly = c * px + s * py, c * py - s * px
     ldx, ldy = c * dx + s * dy, c * dy - s * dx
@@ -172,14 +179,17 @@ def walk(
     next_y = (grid[1] + (row + (1 if dy > 0 else 0)) * side - oy) * iy if dy != 0.0 else MISS
     delta_x, delta_y = abs(side * ix), abs(side * iy)
     last = NOTHING
+    flat = dx * dx + dy * dy
     while True:
         out = min(next_x, next_y)
-        low = oz + dz * (min(out, best) if dz < 0.0 else t)
+        low, high = oz + dz * t, oz + dz * min(out, best)
+        if dz < 0.0:
+            low, high = high, low
         k = row * columns + column
         if low <= top[row, column] and skip == 0.0:
             for n in range(start[k], start[k + 1]):
                 i = thing[n]
-                if i == last:
+                if i == last or passes(item, i, ox, oy, dx, dy, flat, low, high):
                     continue
                 h, p = hit_thing(item, tag, i, ox, oy, oz, dx, dy, dz, best)
                 if h < best:
@@ -191,12 +201,14 @@ def walk(
             n = head[k]
             while n >= 0:
                 i = which[n]
+                n = after[n]
+                if passes(item, i, ox, oy, dx, dy, flat, low, high):
+                    continue
                 h, p = hit_thing(item, tag, i, ox, oy, oz, dx, dy, dz, best)
                 if h < best:
                     best, found, part = h, i, p
                     if any_hit > 0.0:
                         return best, found, part
-                n = after[n]
         if best <= out or out >= leave:
             return best, found, part
         t = out
