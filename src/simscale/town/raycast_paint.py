@@ -69,8 +69,8 @@ def paint_of(areas: Areas, lines: PaintLines, low: Float[Array, "2"], high: Floa
     )
 
 
-def _pieces(lines: PaintLines) -> Float[Array, "n 8"]:
-    """Short straight pieces: start, direction, length, station of the start, half width, dash, gap as -1 or period."""
+def _pieces(lines: PaintLines) -> Float[Array, "n 9"]:
+    """Short straight pieces: start, direction, length, station of the start, half width, dash, period."""
     rows = [np.zeros((0, 9))]
     for i in range(len(lines.width)):
         xy = lines.xy[lines.start[i] : lines.start[i + 1]]
