@@ -4,10 +4,10 @@ import dataclasses
 
 import numpy as np
 import pytest
-from worlds import straight_scene
 
 from simscale.dataset.command import Command, command_of, status_of
 from simscale.scene import CarState
+from worlds import straight_scene
 
 
 def turning_route(side: float, *, radius: float = 10.0, before: float = 30.0) -> np.ndarray:

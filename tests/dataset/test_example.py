@@ -4,15 +4,15 @@ import dataclasses
 
 import numpy as np
 import pytest
-from made import made_sample
-from worlds import changed, straight_scene
 
+from made import made_sample
 from simscale.dataset.example import Targets, example_of, planner_input, pose_of, view_of
 from simscale.dataset.moment import logged_instants, logged_moment, simulated_moments
 from simscale.generate.sample import HORIZON, no_agents
 from simscale.render import Image, navsim_rig
 from simscale.render.rigs import chosen
 from simscale.scene import BadInput, CarState
+from worlds import changed, straight_scene
 
 SIZE = (16, 64)
 

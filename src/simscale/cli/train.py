@@ -10,7 +10,6 @@ from simscale.cli.commands import Train
 from simscale.cli.speech import give, say
 from simscale.dataset.files import write_whole
 from simscale.engine.progress import progress
-from simscale.recipes import RECIPES
 from simscale.scene import BadInput
 from simscale.train import TrainConfig, read_config
 from simscale.train.loop import METRICS, TrainReport, train
@@ -32,16 +31,13 @@ def run(command: Train) -> int:
 
 
 def config_of(recipe: str) -> TrainConfig:
-    """The recipe of this name, or in this file.
+    """The recipe in a file.
 
     Raises:
-        BadInput: It is neither.
+        BadInput: There is none.
     """
-    if recipe in RECIPES:
-        return RECIPES[recipe]().checked()
     if not recipe.endswith(".json"):
-        known = f"one of {', '.join(RECIPES)}, or a .json file" if RECIPES else "a .json file"
-        raise BadInput("command line", "RECIPE", repr(recipe), known)
+        raise BadInput("command line", "RECIPE", repr(recipe), "a recipe file (.json)")
     return read_config(Path(recipe))
 
 

@@ -79,7 +79,7 @@ def read_config(path: Path) -> TrainConfig:
             raise BadInput(path, "size", f"{path.stat().st_size} bytes", f"at most {MAX_BYTES}")
         text = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
-        raise BadInput(path, "recipe", "missing", "a .json file, or the name of a recipe") from None
+        raise BadInput(path, "recipe", "missing", "a .json file") from None
     try:
         read = TypeAdapter(_RecipeFile).validate_json(text, strict=True)
     except ValidationError as error:

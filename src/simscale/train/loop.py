@@ -39,6 +39,9 @@ LAST_SHARE = 0.02
 """Of the learning rate, at the end of the cosine (ours)."""
 VALIDATED_AT_ONCE = 64
 
+Row = dict[str, int | float]
+"""Numbers of one step, as `metrics.jsonl` holds them."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainReport:
@@ -51,7 +54,7 @@ class TrainReport:
     real: int  # examples
     simulated: int
     streets: tuple[str, ...]
-    last: dict[str, float]  # the last rows of metrics: of the training and of the validation
+    last: Row  # the last rows of metrics: of the training and of the validation
 
     def as_json(self) -> dict[str, Any]:
         """What `train --json` prints."""
@@ -63,7 +66,7 @@ def train(
     out: Path,
     *,
     on_start: Callable[[int, int], None] = lambda total, done: None,
-    on_step: Callable[[dict[str, float]], None] = lambda row: None,
+    on_step: Callable[[Row], None] = lambda row: None,
 ) -> TrainReport:
     """Trains a planner; goes on where an earlier run in `out` was stopped.
 
@@ -92,7 +95,7 @@ def _trained(
     data: TrainingData,
     out: Path,
     on_start: Callable[[int, int], None],
-    on_step: Callable[[dict[str, float]], None],
+    on_step: Callable[[Row], None],
 ) -> TrainReport:
     model = _model(config)
     optimiser = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
@@ -116,7 +119,7 @@ def _trained(
 
 def _step(
     step: int, config: TrainConfig, data: TrainingData, model: nn.Module, optimiser: torch.optim.Optimizer
-) -> dict[str, float]:
+) -> Row:
     """One step of the optimiser, and what it found."""
     kind = PLANNERS[config.planner]
     chosen = data.sampler.rows(step * config.batch, config.batch)
@@ -148,11 +151,11 @@ def rate_at(step: int, config: TrainConfig) -> float:
     return config.learning_rate * rise * fall
 
 
-def validated(model: nn.Module, examples: Examples, config: TrainConfig) -> dict[str, float]:
+def validated(model: nn.Module, examples: Examples, config: TrainConfig) -> Row:
     """Loss and displacement errors (m) on examples that are not trained on."""
     kind = PLANNERS[config.planner]
     model.eval()
-    sums: dict[str, float] = {}
+    sums: Row = {}
     with torch.inference_mode():
         for begin in range(0, len(examples), VALIDATED_AT_ONCE):
             rows = np.arange(begin, min(begin + VALIDATED_AT_ONCE, len(examples)))
@@ -166,7 +169,7 @@ def validated(model: nn.Module, examples: Examples, config: TrainConfig) -> dict
     return {f"validation_{name}": value / len(examples) for name, value in sums.items()}
 
 
-def _terms(loss: Any) -> dict[str, float]:
+def _terms(loss: Any) -> Row:
     return {name: float(value.detach()) for name, value in vars(loss).items()}
 
 
@@ -239,7 +242,7 @@ def _resumed(out: Path, model: nn.Module, optimiser: torch.optim.Optimizer, *, s
         ) from None
 
 
-def _metrics_until(path: Path, step: int) -> list[dict[str, float]]:
+def _metrics_until(path: Path, step: int) -> list[Row]:
     """Rows up to a step; later ones, and half a row, are cut off: they will be written again."""
     rows = []
     for line in path.read_text().splitlines() if path.is_file() else []:
@@ -253,12 +256,12 @@ def _metrics_until(path: Path, step: int) -> list[dict[str, float]]:
     return rows
 
 
-def _write_row(metrics: Any, rows: list[dict[str, float]], row: dict[str, float]) -> None:
+def _write_row(metrics: Any, rows: list[Row], row: Row) -> None:
     rows.append(row)
     metrics.write(_line(row))
 
 
-def _line(row: dict[str, float]) -> str:
+def _line(row: Row) -> str:
     return json.dumps(row) + "\n"
 
 
@@ -267,7 +270,7 @@ def _finished(
     data: TrainingData,
     out: Path,
     model: nn.Module,
-    rows: list[dict[str, float]],
+    rows: list[Row],
     *,
     resumed: int,
 ) -> TrainReport:

@@ -1,0 +1,52 @@
+"""Examples rendered when they are asked for: nothing on disk but recipes, at the cost of a ray-cast image each time.
+
+The same recipe, the same moments and the same targets as `simscale render`; the images alone differ, by what JPEG
+loses.
+"""
+
+from collections.abc import Sequence
+
+import torch.utils.data
+
+from simscale.dataset.example import Example, TargetsOf, example_of, view_of
+from simscale.dataset.renderers import RENDERERS
+from simscale.dataset.sensors import Sensors
+from simscale.dataset.sources import Source, moments_of, scene_at
+
+
+class OnDemand(torch.utils.data.Dataset):
+    """All examples of some sources, sorted by token within a source; a `DataLoader`'s workers may share it."""
+
+    def __init__(self, sources: Sequence[Source], *, renderer: str, sensors: Sensors, targets_of: TargetsOf):
+        """Reads the recipes once, to know whose answers were accepted.
+
+        Args:
+            sources: What to render.
+            renderer: A name in RENDERERS.
+            sensors: A profile whose cameras are stitched.
+            targets_of: Makes the targets.
+        """
+        assert sensors.stitched, "an example has one image"
+        self._renderer, self._sensors, self._targets_of = renderer, sensors, targets_of
+        self._places = [
+            (source, item, place)
+            for source in sources
+            for item in source.items
+            for place in range(len(moments_of(source, item)))
+        ]
+
+    def __len__(self) -> int:
+        """Number of examples."""
+        return len(self._places)
+
+    def __getitem__(self, index: int) -> Example:
+        """Renders one example."""
+        source, item, place = self._places[index]
+        scene = scene_at(source.path, source.sha256)
+        return example_of(
+            moments_of(source, item)[place],
+            scene,
+            renderer=RENDERERS[self._renderer](scene, source.path.parent, rays=self._sensors.rays),
+            view=view_of(scene, self._sensors.size),
+            targets_of=self._targets_of,
+        )
