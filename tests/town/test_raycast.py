@@ -184,9 +184,9 @@ def brightness(caster: RayCaster, tracks: Tracks, at: np.ndarray) -> float:
     above = np.eye(4)
     above[:3, :3] = [[0, -1, 0], [-1, 0, 0], [0, 0, -1]]
     above[:3, 3] = (*at, 3.0)
-    cameras = dataclasses.replace(
-        cameras, ego_from_camera=above[None], intrinsics=cameras.intrinsics * [[[4], [4], [1]]]
-    )
+    narrow = cameras.intrinsics.copy()
+    narrow[:, [0, 1], [0, 1]] *= 4.0
+    cameras = dataclasses.replace(cameras, ego_from_camera=above[None], intrinsics=narrow)
     (image,) = caster.render(cameras, np.eye(4), tracks, NO_LIGHTS)
     return float(image.rgb.mean())
 
