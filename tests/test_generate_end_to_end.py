@@ -16,9 +16,10 @@ from command import asked, begun, code_of, told
 from generate.twin import faults, touches
 from simscale.dataset.shards import read_samples
 from simscale.generate.sample import Sample
-from simscale.scene import Scene
+from simscale.scene import Lights, LightState, Scene
 from simscale.scene.file import read_scene, scene_files
 from tiny import TinyDataset, compared_files
+from worlds import changed
 
 RATES = {"attempted_per_second"}
 """The one number that time decides."""
@@ -189,16 +190,32 @@ def moved(sample: Sample, by: np.ndarray) -> Sample:
     )
 
 
-def test_shapely_would_find_one(tiny_dataset):
-    samples = list(read_samples(tiny_dataset.folder))
-    scenes = scene_of(samples, tiny_dataset.scenes)
-    sample = next(sample for sample in samples if any(label.accepted for label in sample.experts))
-    scene = scenes[sample.log]
-    far = moved(sample, np.array([5000.0, 0.0]))
-    assert any("leaves the road" in words for words in faults(far, scene))
-    other = int(np.flatnonzero(scene.tracks.valid[:, sample.t0])[0])
+def first_accepted(tiny: TinyDataset) -> tuple[Sample, Scene]:
+    """A sample whose first expert is accepted and drives, with its scene."""
+    samples = list(read_samples(tiny.folder))
+    scenes = scene_of(samples, tiny.scenes)
+    sample = next(s for s in samples if s.experts[0].accepted and s.experts[0].ego.speed.min() > 2.0)
+    return sample, scenes[sample.log]
+
+
+def test_shapely_would_find_a_contact_and_a_collision(tiny_dataset):
+    sample, scene = first_accepted(tiny_dataset)
+    other = int(np.flatnonzero(scene.tracks.valid[:, sample.t0 : sample.t0 + 81].all(axis=1))[0])
     onto = moved(sample, scene.tracks.xy[other, sample.t0] - sample.ego.xy[0])
     assert any(f"touches {scene.tracks.id[other]} at 0" in words for words in touches(onto, scene))
+    into = moved(sample, scene.tracks.xy[other, sample.t0 + 60] - sample.experts[0].ego.xy[20])
+    assert any(f"hits {scene.tracks.id[other]}" in words for words in faults(into, scene))
+
+
+def test_shapely_would_find_other_faults(tiny_dataset):
+    sample, scene = first_accepted(tiny_dataset)
+    assert any("leaves the road at 0" in words for words in faults(moved(sample, np.array([5000.0, 0.0])), scene))
+    astray = changed(scene, route=scene.route[:0])
+    here = [s for s in read_samples(tiny_dataset.folder) if s.log == sample.log]  # some drive outside the intersections
+    assert any("against traffic" in words for s in here for words in faults(s, astray))
+    red = np.full((len(scene.route), len(scene)), int(LightState.RED))
+    stopped = changed(scene, lights=Lights(element=scene.route, state=red))
+    assert any("runs the light" in words for words in faults(sample, stopped))
 
 
 @pytest.mark.shared
@@ -244,5 +261,5 @@ def test_the_report_has_its_pictures_beside_it(tiny_dataset):
 
 def assert_is_a_picture(path: Path, *, least_colours: int = 20) -> None:
     with Image.open(path) as image:
-        pixels = np.asarray(image.convert("RGB")).reshape(-1, 3)
+        pixels = np.asarray(image.convert("RGB").resize((300, 300))).reshape(-1, 3)
     assert len(np.unique(pixels, axis=0)) >= least_colours

@@ -55,15 +55,17 @@ def faults(sample: Sample, scene: Scene) -> list[str]:
         if label.accepted:
             name, t1 = f"{sample.token} {label.name}", sample.t0 + HORIZON
             boxes = ego_boxes(label.ego, sample.vehicle)
-            found += collisions(name, label.ego, boxes, others(scene, label.agents, t1), scene)
+            tracks = tracks_during(scene, label.agents, t0=t1)
+            speed = np.hypot(tracks.velocity[..., 0], tracks.velocity[..., 1])
+            found += collisions(name, label.ego, boxes, others(scene, label.agents, t1), speed, scene)
             found += off_road(name, boxes, scene)
             found += wrong_way(name, label.ego, sample.vehicle, scene)
             found += red_lights(name, boxes, t1, scene)
     return found
 
 
-def collisions(name, ego, boxes, around, scene) -> list[str]:
-    """Contact while the ego moves, except from behind, or from the side while it keeps its lane."""
+def collisions(name, ego, boxes, around, speed, scene) -> list[str]:
+    """Contact while the ego moves, except from behind, or with the side of a car that keeps its lane."""
     found, excused = [], set()
     for t, here in enumerate(around):
         for a, other in here:
@@ -75,11 +77,22 @@ def collisions(name, ego, boxes, around, scene) -> list[str]:
             towards = np.array(other.centroid.coords[0]) - ego.xy[t]
             angle = abs((np.arctan2(towards[1], towards[0]) - ego.yaw[t] + np.pi) % (2 * np.pi) - np.pi)
             nose = shapely.LineString([boxes[t].exterior.coords[0], boxes[t].exterior.coords[3]])
-            moving = scene.tracks.kind[a] in AGENTS
-            if not moving or (angle <= np.radians(150) and nose.intersects(other)):
+            stands = scene.tracks.kind[a] not in AGENTS or speed[a, t] <= STANDING
+            ahead_or_beside = angle <= np.radians(150)
+            if stands or (ahead_or_beside and (nose.intersects(other) or is_exposed(boxes[t], scene))):
                 found.append(f"{name}: hits {scene.tracks.id[a]} at {t}")
             excused.add(a)
     return found
+
+
+def is_exposed(ego: shapely.Polygon, scene: Scene) -> bool:
+    """Whether the ego lies across lanes, or has a corner off the road."""
+    corners = [shapely.Point(corner) for corner in ego.exterior.coords[:4]]
+    held = [
+        sum(lane.covers(corner) for corner in corners) for lane in polygons(scene, RoadKind.LANE, RoadKind.CONNECTOR)
+    ]
+    across = sum(count > 0 for count in held) > 1 and 4 not in held
+    return across or bool(off_road("", [ego], scene))
 
 
 def off_road(name, boxes, scene) -> list[str]:
