@@ -1,8 +1,81 @@
-"""Recipes: whole runs by name, as functions that return their configuration."""
+"""Recipes: whole runs by name, as functions that return their configuration. A variant calls another and replaces."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
 
-from simscale.train import TrainConfig
+from simscale.dataset.mixture import Mixture
+from simscale.evaluate.seeds import TRAIN_SEEDS, VALIDATION_SEEDS
+from simscale.train.config import TrainConfig
 
-RECIPES: dict[str, Callable[[], TrainConfig]] = {}
-"""Trainings that `simscale train` knows by name."""
+ARMS = {"real-only": 0.0, "co-trained": 1.0}
+"""What an experiment compares, as simulated examples for each real one; both train for the same number of steps."""
+RULE_AGENTS = ("human", "pdm-closed", "constant-velocity", "stand-still")
+"""Rows of every table: what a planner must be held against (pipeline.md, traps)."""
+
+
+def real_only() -> TrainConfig:
+    """LTF nano on what `simscale render --logged SCENES --out real` wrote in this folder."""
+    return TrainConfig(mixture=Mixture(real=(Path("real"),)), name="real_only")
+
+
+def co_trained() -> TrainConfig:
+    """... and on as many simulated examples of `simscale render SAMPLES --out simulated`."""
+    both = replace(real_only().mixture, simulated=(Path("simulated"),), simulated_per_real=1.0)
+    return replace(real_only(), mixture=both, name="co_trained")
+
+
+def ltf_navsim() -> TrainConfig:
+    """The published LTF at 256 x 1024 with its own optimiser (planners.md 2): Adam, 1e-4, batches of 64."""
+    return replace(
+        co_trained(), name="ltf_navsim", preset="navsim", batch=64, learning_rate=1e-4, schedule="constant", warm_up=0
+    )
+
+
+RECIPES: dict[str, Callable[[], TrainConfig]] = {
+    "real_only": real_only,
+    "co_trained": co_trained,
+    "ltf_navsim": ltf_navsim,
+}
+"""Trainings that `simscale train` knows by name; a .json file says the same with other folders and numbers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """Real only against co-trained in the town, from nothing to a score."""
+
+    name: str
+    towns: tuple[int, ...]  # seeds of the training towns
+    validation: tuple[int, ...] = ()  # ... and of those that show over-fitting on the learning curves
+    drives: int = 6  # through each
+    rounds: int = 3  # attempts at a perturbed state for each decision point
+    experts: tuple[str, ...] = ("planner",)  # whose answers are taught
+    preset: str = "nano"
+    steps: int = 800
+    batch: int = 32
+    learning_rate: float = 1e-3
+    seeds: tuple[int, ...] = (0, 1, 2)  # of the pairs of trainings
+    splits: tuple[str, ...] = ("towntest", "townhard")
+    size: str = "quick"  # of the splits
+    agents: tuple[str, ...] = RULE_AGENTS
+
+
+def quick() -> Experiment:
+    """Three paired seeds in a quarter of an hour on two cores."""
+    return Experiment(name="quick", towns=TRAIN_SEEDS[100:110], validation=VALIDATION_SEEDS[:1])
+
+
+def demo() -> Experiment:
+    """The whole loop in a few minutes: one seed, few streets, few steps."""
+    return replace(
+        quick(), name="demo", towns=TRAIN_SEEDS[:3], validation=(), drives=4, steps=150, seeds=(0,), size="tiny"
+    )
+
+
+def minute() -> Experiment:
+    """The study in about a minute, for CI: it shows that everything runs, not that anything helps."""
+    return replace(demo(), name="minute", towns=TRAIN_SEEDS[:1], drives=2, steps=20, agents=("stand-still",))
+
+
+EXPERIMENTS: dict[str, Callable[[], Experiment]] = {"quick": quick, "minute": minute}
+"""Studies that `simscale study` knows by name."""

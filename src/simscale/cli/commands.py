@@ -161,7 +161,7 @@ class Train:
     """Trains a planner on rendered examples; the same command goes on where it was stopped."""
 
     recipe: Positional[str]
-    """A recipe file (.json), or the name of a recipe."""
+    """A recipe file (.json)."""
     out: Path
     """Folder for the checkpoint, its metrics and its curves."""
     json: bool = False
@@ -180,7 +180,7 @@ class Evaluate:
     """Logged starts, in one stage; or logged and then perturbed starts, in two."""
     out: Path
     """Folder for scores, tables and pictures."""
-    size: Literal["quick", "default", "full"] = "default"
+    size: Literal["tiny", "quick", "default", "full"] = "default"
     """How many towns, drives and starts."""
     cache: Path | None = None
     """Folder where splits are kept, so that other agents find them made; below --out where not said."""
@@ -194,7 +194,37 @@ class Evaluate:
     """Show where an error came from."""
 
 
-Command = Town | Ingest | Vocabulary | Generate | Render | Train | Evaluate | Show | Dataset
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """Trains on real data alone and on real and simulated data, in paired seeds, and says what the second one gains."""
+
+    recipe: Positional[str]
+    """Name of the study: quick, or minute."""
+    out: Path
+    """Folder for everything that the study makes; the same command goes on where it was stopped."""
+    workers: int | None = None
+    """Processes; as many as there are cores where not said."""
+    json: bool = False
+    """One JSON object as the last line on stdout."""
+    debug: bool = False
+    """Show where an error came from."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Demo:
+    """The whole of SimScale in small: town, samples, images, two trainings, scores, one report."""
+
+    out: Path
+    """Folder for everything; the report is report.html in it."""
+    workers: int | None = None
+    """Processes; as many as there are cores where not said."""
+    json: bool = False
+    """One JSON object as the last line on stdout."""
+    debug: bool = False
+    """Show where an error came from."""
+
+
+Command = Town | Ingest | Vocabulary | Generate | Render | Train | Evaluate | Study | Demo | Show | Dataset
 Parsed = (
     Annotated[Town, subcommand("town")]
     | Annotated[Ingest, subcommand("ingest")]
@@ -203,6 +233,8 @@ Parsed = (
     | Annotated[Render, subcommand("render")]
     | Annotated[Train, subcommand("train")]
     | Annotated[Evaluate, subcommand("evaluate")]
+    | Annotated[Study, subcommand("study")]
+    | Annotated[Demo, subcommand("demo")]
     | Annotated[Show, subcommand("show")]
     | Annotated[Dataset, subcommand("dataset")]
 )

@@ -45,11 +45,13 @@ class SplitSize:
 
 SPLITS: dict[str, dict[str, SplitSize]] = {
     "towntest": {
+        "tiny": SplitSize(towns=2, drives=3, spacing=4.0),
         "quick": SplitSize(towns=4, drives=6, spacing=2.0),
         "default": SplitSize(towns=8, drives=6, spacing=1.0),
         "full": SplitSize(towns=16, drives=6, spacing=1.0),
     },
     "townhard": {
+        "tiny": SplitSize(towns=2, drives=3, spacing=6.0, pairs=2),
         "quick": SplitSize(towns=4, drives=6, spacing=4.0, pairs=4),
         "default": SplitSize(towns=8, drives=6, spacing=3.0, pairs=5),
         "full": SplitSize(towns=16, drives=6, spacing=2.0, pairs=6),

@@ -1,0 +1,141 @@
+"""An experiment as commands: towns, samples, images, trainings, evaluations."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from simscale.cli.steps import Step
+from simscale.dataset.files import write_whole
+from simscale.dataset.mixture import Mixture
+from simscale.recipes import ARMS, Experiment
+from simscale.train.config import SCHEMA_VERSION, TrainConfig, plain
+
+CHECKPOINT = "checkpoint.safetensors"
+
+
+def steps_of(experiment: Experiment, out: Path, *, cores: int) -> list[Step]:
+    """The commands of an experiment, each after those that it needs. Writes the recipes of its trainings.
+
+    Args:
+        experiment: What to do.
+        out: Folder of the experiment; made when absent.
+        cores: That a command of several processes may use.
+    """
+    return [*_data(experiment, out, cores), *_trainings(experiment, out), *_evaluations(experiment, out)]
+
+
+def training_name(arm: str, seed: int) -> str:
+    """Name of a training's step, and of its folder."""
+    return f"train-{arm}-{seed}"
+
+
+def evaluation_name(split: str, agent: str) -> str:
+    """Name of an evaluation's step, and of its folder; `agent` is a rule or a training's name."""
+    return f"{split}-{agent}"
+
+
+def town_folders(experiment: Experiment, out: Path) -> list[Path]:
+    """Folders of the training towns."""
+    return [out / "towns" / str(seed) for seed in experiment.towns]
+
+
+def _data(experiment: Experiment, out: Path, cores: int) -> list[Step]:
+    towns = town_folders(experiment, out)
+    check = [out / "towns" / str(seed) for seed in experiment.validation]
+    made = [
+        Step(
+            name=f"town-{folder.name}",
+            arguments=("town", "--out", str(folder), "--seed", folder.name, "--drives", str(experiment.drives)),
+        )
+        for folder in [*towns, *check]
+    ]
+    names = tuple(step.name for step in made)
+    where = tuple(map(str, towns))
+    many = ("--workers", str(cores))
+    rounds = ("--rounds", str(experiment.rounds))
+    steps = [
+        *made,
+        Step(
+            name="generate",
+            arguments=("generate", *where, "--out", str(out / "samples"), *rounds, *many),
+            needs=names,
+            cores=cores,
+        ),
+        Step(
+            name="render-real",
+            arguments=("render", *where, "--logged", "--out", str(out / "real"), *many),
+            needs=names,
+            cores=cores,
+        ),
+        Step(
+            name="render-simulated",
+            arguments=("render", str(out / "samples"), "--out", str(out / "simulated"), *many),
+            needs=("generate",),
+            cores=cores,
+        ),
+    ]
+    if check:
+        arguments = ("render", *map(str, check), "--logged", "--out", str(out / "validation"), *many)
+        steps.append(Step(name="render-validation", arguments=arguments, needs=names, cores=cores))
+    return steps
+
+
+def _trainings(experiment: Experiment, out: Path) -> list[Step]:
+    (out / "recipes").mkdir(parents=True, exist_ok=True)
+    rendered = ("render-real", "render-simulated", *(("render-validation",) if experiment.validation else ()))
+    steps = []
+    for seed in experiment.seeds:
+        for arm, share in ARMS.items():
+            recipe = out / "recipes" / f"{arm}-{seed}.json"
+            content = {"schema_version": SCHEMA_VERSION, "train": plain(_recipe(experiment, arm, share, seed))}
+            write_whole(recipe, json.dumps(content, indent=1).encode() + b"\n")
+            name = training_name(arm, seed)
+            arguments = ("train", str(recipe), "--out", str(out / name))
+            steps.append(Step(name=name, arguments=arguments, needs=rendered))
+    return steps
+
+
+def _recipe(experiment: Experiment, arm: str, share: float, seed: int) -> TrainConfig:
+    real = Mixture(real=(Path("../real"),))
+    both = replace(real, simulated=(Path("../simulated"),), simulated_per_real=share, experts=experiment.experts)
+    return TrainConfig(
+        mixture=both if share else real,
+        name=f"{experiment.name}-{arm}",
+        preset=experiment.preset,
+        steps=experiment.steps,
+        batch=experiment.batch,
+        learning_rate=experiment.learning_rate,
+        seed=seed,
+        validation=(Path("../validation"),) if experiment.validation else (),
+    )
+
+
+def _evaluations(experiment: Experiment, out: Path) -> list[Step]:
+    """The first agent of a split makes it; the others find it made."""
+    steps = []
+    for split in experiment.splits:
+        first: tuple[str, ...] = ()
+        for agent in experiment.agents:
+            steps.append(_evaluation(experiment, out, split, agent, agent=agent, needs=first))
+            first = first or (evaluation_name(split, agent),)
+        for seed in experiment.seeds:
+            for arm in ARMS:
+                name = training_name(arm, seed)
+                checkpoint = str(out / name / CHECKPOINT)
+                steps.append(_evaluation(experiment, out, split, name, agent=checkpoint, needs=(*first, name)))
+    return steps
+
+
+def _evaluation(
+    experiment: Experiment, out: Path, split: str, name: str, *, agent: str, needs: tuple[str, ...]
+) -> Step:
+    arguments = ("evaluate", agent, "--split", split, "--size", experiment.size, "--cache", str(out / "splits"))
+    folder = str(out / "evaluations" / evaluation_name(split, name))
+    return Step(name=evaluation_name(split, name), arguments=(*arguments, "--out", folder), needs=needs)
+
+
+def rows_of(experiment: Experiment, results: dict[str, dict[str, Any]]) -> dict[str, dict[str, dict[str, Any]]]:
+    """Results by split and agent: the rules, then each arm of the first seed."""
+    agents = [*experiment.agents, *(training_name(arm, experiment.seeds[0]) for arm in ARMS)]
+    return {split: {agent: results[evaluation_name(split, agent)] for agent in agents} for split in experiment.splits}
