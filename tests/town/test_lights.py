@@ -6,7 +6,7 @@ import pytest
 from simscale.scene import LightState
 from simscale.scene.seeds import generator_of
 from simscale.town.layout import layout_of
-from simscale.town.lights import ALL_RED, LEAST_GREEN, MOST_GREEN, YELLOW, Signals
+from simscale.town.lights import ALL_RED, LEAST_GREEN, MOST_GREEN, WALK, YELLOW, Signals
 
 DT = 0.1
 
@@ -80,3 +80,17 @@ def test_a_crossing_without_lights_is_always_green(layout):
     state = run(layout, 50, True, True, False)
     for crossing in np.flatnonzero(layout.lights == 0):
         assert (state[:, 4 * crossing : 4 * crossing + 4] == LightState.GREEN).all()
+
+
+def test_people_get_a_phase_in_which_all_cars_have_red_until_they_are_across(layout):
+    signals = Signals(layout, generator_of(0, "lights"), dt=DT)
+    nobody, crossings = np.zeros(4 * len(layout.xy), dtype=bool), np.zeros(len(layout.xy), dtype=bool)
+    walked = np.zeros(len(layout.xy), dtype=int)
+    for _ in range(600):
+        state = signals.step(nobody, nobody, nobody, on_foot=~crossings, across=signals.walk)
+        walked += signals.walk
+        for crossing in np.flatnonzero(signals.walk):
+            arms = np.flatnonzero(layout.arm_street[crossing] >= 0)
+            assert (state[4 * crossing + arms] == LightState.RED).all()
+    assert (walked[layout.lights > 0] * DT >= WALK - DT).all()
+    assert (walked[layout.lights == 0] == 0).all()

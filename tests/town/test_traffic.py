@@ -12,11 +12,12 @@ from simscale.town.roads import LANE_WIDTH, SHOULDER
 
 
 def boxes(town: Town, t: int):
-    drivers, parked = town.drivers, town.parked
+    drivers, parked, walkers = town.drivers, town.parked, town.walkers
     centre = town.rear_axle_xy[:, t] + drivers.rear_axle_to_centre[:, None] * direction(town.yaw[:, t])
     moving = corners_of(centre, town.yaw[:, t], drivers.size[:, 0], drivers.size[:, 1])
     standing = corners_of(parked.xy, parked.yaw, parked.size[:, 0], parked.size[:, 1])
-    return shapely.polygons(np.concatenate([moving, standing]))
+    walking = corners_of(walkers.xy[:, t], walkers.yaw[:, t], walkers.size[:, 0], walkers.size[:, 1])
+    return shapely.polygons(np.concatenate([moving, standing, walking]))
 
 
 def touching(town: Town, t: int) -> set:

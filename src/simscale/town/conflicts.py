@@ -38,19 +38,16 @@ def conflicts_of(roads: Roads) -> Conflicts:
     for crossing in range(len(roads.layout.xy)):
         inside = [c for c in conflicts if roads.crossing[c] == crossing]
         swept = {c: _boxes_along(roads.line[c], BOX) for c in inside}
-        area = {
-            c: shapely.union_all(_boxes_along(roads.line[c], LONG_BOX)[1] if roads.turn[c] == 1 else boxes)
-            for c, (_, boxes) in swept.items()
-        }
-        for a in inside:
-            station, boxes = swept[a]
-            for b in inside:
-                if a == b or not area[a].intersects(area[b]):
-                    continue
-                shapely.prepare(area[b])
-                met = np.flatnonzero(shapely.intersects(boxes, area[b]))
-                if len(met):
-                    conflicts[a][b] = (float(station[met[0]] - STEP), float(station[met[-1]] + STEP))
+        wide = {c: _boxes_along(roads.line[c], LONG_BOX) if roads.turn[c] == 1 else swept[c] for c in inside}
+        area = {c: shapely.union_all(boxes) for c, (_, boxes) in wide.items()}
+        for b in inside:
+            shapely.prepare(area[b])
+            for a in (a for a in inside if a != b and area[a].intersects(area[b])):
+                for station, boxes in (swept[a], wide[a]):
+                    met = np.flatnonzero(shapely.intersects(boxes, area[b]))
+                    if len(met):
+                        conflicts[a][b] = (float(station[met[0]] - STEP), float(station[met[-1]] + STEP))
+                        break
     return conflicts
 
 

@@ -121,26 +121,32 @@ def scene_of(town: Town, ego: int, first: int, length: int, number: int) -> Scen
 
 
 def _tracks(town: Town, ego: int, span: slice, origin: Array) -> Tracks:
-    """Moving and parked cars that come near the ego, seen for the whole drive."""
-    drivers, parked = town.drivers, town.parked
+    """Who comes near the ego, moving, parked or on foot, seen for the whole drive."""
+    drivers, parked, walkers = town.drivers, town.parked, town.walkers
     length = span.stop - span.start
     yaw = town.yaw[:, span]
     moving = town.rear_axle_xy[:, span] + drivers.rear_axle_to_centre[:, None, None] * direction(yaw)
     standing = np.broadcast_to(parked.xy[:, None], (len(parked.xy), length, 2))
-    xy = np.concatenate([moving, standing])
-    all_yaw = np.concatenate([yaw, np.broadcast_to(parked.yaw[:, None], (len(parked.yaw), length))])
-    velocity = np.concatenate([town.velocity[:, span], np.zeros(standing.shape)])
-    size = np.concatenate([drivers.size, parked.size])
+    xy = np.concatenate([moving, standing, walkers.xy[:, span]])
+    all_yaw = np.concatenate(
+        [yaw, np.broadcast_to(parked.yaw[:, None], (len(parked.yaw), length)), walkers.yaw[:, span]]
+    )
+    velocity = np.concatenate([town.velocity[:, span], np.zeros(standing.shape), walkers.velocity[:, span]])
+    size = np.concatenate([drivers.size, parked.size, walkers.size])
+    z = np.repeat(size[:, 2:] / 2, length, axis=1)
+    z[len(z) - len(walkers.z) :] = walkers.z[:, span]
     rides = drivers.kind == TrackKind.BICYCLE
     names = [f"{'bicycle' if rides[i] else 'car'}{i}" for i in range(len(drivers.size))]
     names += [f"parked{i}" for i in range(len(parked.xy))]
-    kind = np.concatenate([drivers.kind, np.full(len(parked.xy), int(TrackKind.VEHICLE))])
+    names += [f"person{i}" for i in range(len(walkers.xy))]
+    kind = np.repeat([int(TrackKind.VEHICLE), int(TrackKind.PEDESTRIAN)], [len(parked.xy), len(walkers.xy)])
+    kind = np.concatenate([drivers.kind, kind])
     apart = np.hypot(*np.moveaxis(xy - town.rear_axle_xy[ego, span], -1, 0)).min(-1)
     apart[ego] = np.inf
     near = np.flatnonzero(apart < IN_SIGHT)
     return Tracks(
         xy=xy[near] - origin,
-        z=np.repeat(size[near, 2:] / 2, length, axis=1),
+        z=z[near],
         yaw=all_yaw[near],
         velocity=velocity[near],
         size=size[near],

@@ -7,7 +7,15 @@ import numpy as np
 import shapely
 
 from simscale.scene.seeds import generator_of
-from simscale.town.furniture import Furniture, add_lamps, add_lights, add_signs, add_small_things, street_trees
+from simscale.town.furniture import (
+    Furniture,
+    add_lamps,
+    add_lights,
+    add_signs,
+    add_small_things,
+    add_zebra_signs,
+    street_trees,
+)
 from simscale.town.ground import areas_of, lines_of, paved_of
 from simscale.town.kerbs import sides_of
 from simscale.town.lots import characters_of, lots_of
@@ -29,15 +37,17 @@ def scenery_of(town: Town) -> Scenery:
     for side in sides:
         add_lamps(furniture, side, phase=float(rng.uniform(8.0, 22.0)))
         add_signs(furniture, town.roads, side)
+        add_zebra_signs(furniture, side, town.zebras)
         add_small_things(rng, furniture, side)
+    furniture.clear(paved)
     add_lights(furniture, town.roads, paved)
     poles, signs, heads, props = furniture.tables()
     return Scenery(
         location=town.location,
         areas=areas_of(town.road, town.roads),
-        lines=lines_of(town.roads),
+        lines=lines_of(town.roads, town.car_parks),
         buildings=lots.buildings,
-        trees=joined(street_trees(rng, sides, poles.foot[:, :2]), lots.trees),
+        trees=joined(street_trees(rng, sides, poles.foot[:, :2], paved), lots.trees),
         poles=poles,
         signs=signs,
         light_heads=heads,

@@ -16,6 +16,7 @@ from simscale.town.lots import trees_at
 from simscale.town.map import CROSSWALK
 from simscale.town.roads import LANE_WIDTH, Roads, arm_pose, half_width
 from simscale.town.scenery import LightHeads, Poles, PropKind, Props, SignKind, Signs, Trees, no_rows
+from simscale.town.zebras import DEPTH, Zebra
 
 Array = np.ndarray
 
@@ -63,6 +64,19 @@ class Furniture:
         """A traffic light that shines along `yaw`."""
         self.heads.append(((*xy, z), yaw, height, row))
 
+    def clear(self, paved: shapely.Geometry) -> None:
+        """Takes away what would stand on a way into a car park."""
+
+        def free(xyz: tuple) -> bool:
+            return paved.distance(shapely.Point(xyz[:2])) > KERB_CLEARANCE - 0.05
+
+        in_way = [row[0] for row in self.poles if row[0][2] == 0.0 and not free(row[0])]
+        near = [np.hypot(*np.subtract(row[0][:2], foot[:2])) for row in self.poles for foot in in_way]
+        gone = np.array(near).reshape(len(self.poles), -1).min(1, initial=np.inf) < LAMP_ARM
+        self.poles = [row for row, out in zip(self.poles, gone, strict=True) if not out]
+        self.signs = [row for row in self.signs if free(row[0])]
+        self.props = [row for row in self.props if paved.distance(shapely.Point(row[0][:2])) > max(row[2][:2]) / 2]
+
     def tables(self) -> tuple[Poles, Signs, LightHeads, Props]:
         """The rows as tables."""
         found = []
@@ -91,18 +105,20 @@ def add_lamps(furniture: Furniture, side: Side, phase: float) -> None:
 def add_small_things(rng: np.random.Generator, furniture: Furniture, side: Side) -> None:
     """Bins, benches, cabinets, a bus shelter, posters."""
     choices = (PropKind.BIN, PropKind.BENCH, PropKind.CABINET, PropKind.SHELTER, PropKind.BOLLARD)
-    sizes = {0: (0.5, 0.5, 1.0), 1: (1.8, 0.6, 0.8), 2: (0.9, 0.4, 1.3), 3: (3.6, 1.2, 2.4), 4: (0.2, 0.2, 1.0)}
+    sizes = {0: (0.45, 0.45, 1.0), 1: (1.8, 0.5, 0.8), 2: (0.9, 0.4, 1.3), 3: (3.6, 1.2, 2.4), 4: (0.2, 0.2, 1.0)}
     for _ in range(int(side.length / 25.0)):
         at, which = rng.uniform(9.0, side.length - 9.0, 1), int(rng.choice(5, p=(0.35, 0.25, 0.2, 0.1, 0.1)))
         length, depth, height = sizes[which]
-        out = KERB_CLEARANCE + 0.1 if which in (0, 4) else 2.9 - depth / 2
+        out = KERB_CLEARANCE if which == 4 else max(2.95 - depth / 2, 2.45 + depth / 2)
         xy, yaw = side.at(at, out)[0], float(side.heading(at)[0])
         furniture.props.append(
             ((*xy, 0.12 + height / 2), yaw, (length, depth, height), int(choices[which]), int(rng.integers(1 << 31)))
         )
 
 
-def street_trees(rng: np.random.Generator, sides: list[Side], taken: Float[Array, "n 2"]) -> Trees:
+def street_trees(
+    rng: np.random.Generator, sides: list[Side], taken: Float[Array, "n 2"], paved: shapely.Geometry
+) -> Trees:
     """Rows of trees along some sides, away from what else stands there."""
     places = []
     for side in sides:
@@ -112,7 +128,8 @@ def street_trees(rng: np.random.Generator, sides: list[Side], taken: Float[Array
             places.append(side.at(at[rng.random(len(at)) < 0.8], TREE_OUT))
     xy = np.concatenate([np.zeros((0, 2)), *places])
     apart = np.hypot(*(xy[:, None] - taken[None]).transpose(2, 0, 1)).min(1, initial=np.inf)
-    return trees_at(rng, xy[apart > 1.6])
+    off_road = shapely.distance(paved, shapely.points(xy)) > 1.5
+    return trees_at(rng, xy[(apart > 1.6) & off_road])
 
 
 def add_signs(furniture: Furniture, roads: Roads, side: Side) -> None:
@@ -127,6 +144,14 @@ def add_signs(furniture: Furniture, roads: Roads, side: Side) -> None:
     inside = (roads.crossing == crossing) & (roads.approach == approach) & (roads.before >= 0)
     if not roads.layout.lights[crossing] and roads.rank[inside].min() >= 2:
         _put(furniture, side, side.length - float(roads.hold[lane]) - 0.5, SignKind.GIVE_WAY, size=0.9)
+
+
+def add_zebra_signs(furniture: Furniture, side: Side, zebras: list[Zebra]) -> None:
+    """To the right of those who come to a zebra."""
+    for zebra in zebras:
+        for lane, at in zebra.lanes:
+            if lane == side.lane:
+                _put(furniture, side, at - DEPTH / 2 - 0.6, SignKind.CROSSING)
 
 
 def _put(furniture: Furniture, side: Side, at: float, kind: SignKind, *, seed: int = 0, size: float = 0.75) -> None:

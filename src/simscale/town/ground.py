@@ -12,6 +12,7 @@ from simscale.geometry.angles import direction
 from simscale.geometry.polygons import ragged
 from simscale.geometry.polylines import stations_of
 from simscale.scene import RoadKind, RoadMap
+from simscale.town.car_parks import CarPark
 from simscale.town.curves import beside, headings_of
 from simscale.town.kerbs import PAVEMENT_WIDTH
 from simscale.town.map import LAP
@@ -22,6 +23,8 @@ Array = np.ndarray
 
 EDGE_WIDTH, SEPARATOR_WIDTH, DOUBLE_GAP = 0.15, 0.15, 0.22
 """Width of edge lines and of separators, and between the middles of a double line, m."""
+PLACE_LINE = 0.1
+"""Width of the lines between parking places, m."""
 DASH, DASH_GAP = 3.0, 4.5
 """Of lines between lanes, m."""
 STRIPE, STRIPE_GAP = 0.5, 0.5
@@ -64,13 +67,14 @@ def areas_of(road: RoadMap, roads: Roads) -> Areas:
     return Areas(kind=np.array([int(kind) for kind, _ in parts]), xy=xy, start=start)
 
 
-def lines_of(roads: Roads) -> PaintLines:
-    """Edge lines, separators and middle lines along the streets, and edge lines around the corners."""
+def lines_of(roads: Roads, car_parks: list[CarPark]) -> PaintLines:
+    """Lines along the streets, around the corners, and between the places of car parks."""
     painted: Painted = []
     for street in range(len(roads.middle)):
         painted += _street_lines(roads, street)
     for crossing in range(len(roads.layout.xy)):
         painted += [(line, EDGE_WIDTH, 0.0, 0.0) for line in _corner_lines(roads, crossing)]
+    painted += [(line, PLACE_LINE, 0.0, 0.0) for park in car_parks for line in park.dividers]
     xy, start = ragged([line for line, *_ in painted])
     width, dash, gap = np.array([row[1:] for row in painted], dtype=float).reshape(-1, 3).T
     colour = np.full(len(painted), int(PaintColour.WHITE))

@@ -4,7 +4,7 @@ Elements 0 to m-1 of the map are the `Roads`' lanes and connectors under the sam
 traffic is a lane of the map.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import shapely
@@ -16,6 +16,7 @@ from simscale.scene import RoadKind, RoadMap
 from simscale.town.curves import beside, headings_of
 from simscale.town.parking import Bay
 from simscale.town.roads import CROSSING_HOLD, LANE_WIDTH, SHOULDER, Roads, arm_pose, half_width
+from simscale.town.zebras import Zebra
 
 Array = np.ndarray
 
@@ -49,7 +50,7 @@ class _Table:
         self.group.append(int(group))
 
 
-def road_map_of(roads: Roads, bays: list[Bay]) -> RoadMap:
+def road_map_of(roads: Roads, bays: list[Bay], zebras: list[Zebra]) -> RoadMap:
     """Draws the map of a town, in the town's own frame."""
     table = _Table()
     _add_lanes(table, roads)
@@ -57,6 +58,8 @@ def road_map_of(roads: Roads, bays: list[Bay]) -> RoadMap:
     _add_blocks(table, roads)
     _add_streets(table, roads)
     _add_crossings(table, roads)
+    for number, zebra in enumerate(zebras):
+        table.add(f"zebra{number}", RoadKind.CROSSING, zebra.ring)
     for number, bay in enumerate(bays):
         table.add(f"bay{number}", RoadKind.CAR_PARK, _thinned(bay.ring))
     follows = [(roads.before[c], c) for c in range(roads.lanes, len(roads.line))]
@@ -75,6 +78,23 @@ def road_map_of(roads: Roads, bays: list[Bay]) -> RoadMap:
         has_speed_limit=np.isfinite(limit),
         next_lane=np.array(sorted(follows), dtype=np.int64),
         group=np.array(table.group),
+    )
+
+
+def with_car_parks(road: RoadMap, rings: list[Float[Array, "_ 2"]]) -> RoadMap:
+    """The same map with car parks behind all other elements."""
+    more, count = len(rings), len(road)
+    xy, start = ragged(rings)
+    return replace(
+        road,
+        id=(*road.id, *(f"car_park{number}" for number in range(more))),
+        kind=np.concatenate([road.kind, np.full(more, int(RoadKind.CAR_PARK))]),
+        xy=np.concatenate([road.xy, xy]),
+        start=np.concatenate([road.start, road.start[-1] + start[1:]]),
+        centre_start=np.concatenate([road.centre_start, np.full(more, road.centre_start[count])]),
+        speed_limit=np.concatenate([road.speed_limit, np.zeros(more)]),
+        has_speed_limit=np.concatenate([road.has_speed_limit, np.zeros(more, dtype=bool)]),
+        group=np.concatenate([road.group, np.full(more, -1)]),
     )
 
 

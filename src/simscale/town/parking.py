@@ -10,6 +10,7 @@ from simscale.geometry.polylines import at_station, stations_of, yaw_at_station
 from simscale.town.cars import CAR_SIZES
 from simscale.town.curves import beside, curvature_of, headings_of
 from simscale.town.roads import LANE_WIDTH, SHOULDER, Roads
+from simscale.town.zebras import Zebra
 
 Array = np.ndarray
 
@@ -17,6 +18,8 @@ BAY_DEPTH = 2.6
 """From the edge of the lane to the kerb of a bay, m."""
 CLEAR_OF_CROSSING = 16.0
 """No bay this near to the end of a street, m."""
+CLEAR_OF_ZEBRA = 9.0
+"""Nor this near to the middle of a zebra, m: people must be seen."""
 STRAIGHT_ENOUGH = 1 / 90.0
 """Curvature up to which cars park, 1/m: in a bend a driver's straight line ahead would point at them."""
 STRAIGHT_BEFORE = 14.0
@@ -50,7 +53,7 @@ class ParkedCars:
     size: Float[Array, "a 3"]  # length, width, height, m
 
 
-def bays_of(roads: Roads) -> list[Bay]:
+def bays_of(roads: Roads, zebras: list[Zebra]) -> list[Bay]:
     """Bays beside all lanes whose street allows parking there."""
     bays = []
     for lane in range(roads.lanes):
@@ -62,6 +65,8 @@ def bays_of(roads: Roads) -> list[Bay]:
         last_bend = np.concatenate([[-np.inf], bent])[np.searchsorted(bent, station, side="right")]
         fit = (station - last_bend > STRAIGHT_BEFORE) & (station > CLEAR_OF_CROSSING)
         fit &= station < station[-1] - CLEAR_OF_CROSSING
+        for at in (at for zebra in zebras for crossed, at in zebra.lanes if crossed == lane):
+            fit &= np.abs(station - at) > CLEAR_OF_ZEBRA
         edges = np.flatnonzero(np.diff(np.concatenate([[False], fit, [False]]).astype(int)))
         for first, past in edges.reshape(-1, 2):
             begin, end = station[first], station[past - 1]
@@ -96,4 +101,11 @@ def parked_cars(rng: np.random.Generator, roads: Roads, bays: list[Bay]) -> Park
             size.append(dims)
     return ParkedCars(
         xy=np.array(xy).reshape(-1, 2), yaw=np.array(yaw, dtype=float), size=np.array(size).reshape(-1, 3)
+    )
+
+
+def all_parked(*some: ParkedCars) -> ParkedCars:
+    """Cars of several places together."""
+    return ParkedCars(
+        **{name: np.concatenate([getattr(cars, name) for cars in some]) for name in ("xy", "yaw", "size")}
     )

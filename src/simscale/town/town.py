@@ -4,24 +4,30 @@ Everything random comes from Philox streams keyed by seed and purpose, so that a
 the streets nor the parked cars.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from jaxtyping import Float
 
 from simscale.scene import DT, BadInput, RoadMap, TrackKind
 from simscale.scene.seeds import generator_of
+from simscale.town.car_parks import CarPark, car_parks_of, cars_in
 from simscale.town.cars import LONG, Drivers, drivers_of
 from simscale.town.conflicts import conflicts_of
+from simscale.town.kerbs import sides_of
 from simscale.town.layout import layout_of
 from simscale.town.lights import Signals
-from simscale.town.map import road_map_of
-from simscale.town.parking import Bay, ParkedCars, bays_of, parked_cars
+from simscale.town.map import road_map_of, with_car_parks
+from simscale.town.parking import Bay, ParkedCars, all_parked, bays_of, parked_cars
 from simscale.town.paths import offset_along, poses_along
+from simscale.town.pavements import pavements_of
 from simscale.town.riders import zones_of
 from simscale.town.roads import Roads, roads_of
 from simscale.town.traffic import Flow, flow_of
 from simscale.town.trips import Trip, open_elements, random_trip
+from simscale.town.walkers import Walkers, people_of
+from simscale.town.walking import Walking, walkers_of
+from simscale.town.zebras import Yielding, Zebra, zebras_of
 
 Array = np.ndarray
 
@@ -51,15 +57,18 @@ class TownSettings:
     """Moving cars, vans, trucks and buses for each km of street, both directions together."""
     cyclists_per_km: float = 4.0
     """Cyclists likewise."""
+    people_per_km: float = 24.0
+    """People on foot likewise."""
 
     def checked(self) -> "TownSettings":
         """These settings, if they are possible; else `BadInput`."""
-        for name, least in (("size", 240.0), ("drives", 1), ("duration", 1.0), ("cars_per_km", 1.0)):
-            found = getattr(self, name)
-            if not (np.isfinite(found) and found >= least):
-                raise BadInput("town", name, found, f"at least {least:g}")
-        if self.cars_per_km > 40.0:
-            raise BadInput("town", "cars_per_km", self.cars_per_km, "at most 40")
+        least = {"size": 240.0, "drives": 1, "duration": 1.0, "cars_per_km": 1.0}
+        most = {"size": 3000.0, "cars_per_km": 40.0, "cyclists_per_km": 10.0, "people_per_km": 60.0}
+        for name in (field.name for field in fields(self)):
+            found, low, high = getattr(self, name), least.get(name, 0.0), most.get(name, np.inf)
+            if not (np.isfinite(found) and low <= found <= high):
+                expected = f"{low:g} or more" if found < high else f"at most {high:g}"
+                raise BadInput("town", name, found, expected)
         return self
 
 
@@ -75,7 +84,9 @@ class Town:
     location: str  # names its streets; towns with another number of drives are at the same location
     roads: Roads
     road: RoadMap
+    zebras: list[Zebra]
     bays: list[Bay]
+    car_parks: list[CarPark]
     parked: ParkedCars
     drivers: Drivers
     trips: list[Trip]
@@ -83,6 +94,7 @@ class Town:
     rear_axle_xy: Float[Array, "a t 2"]  # m
     yaw: Float[Array, "a t"]
     velocity: Float[Array, "a t 2"]  # m/s
+    walkers: Walkers
 
 
 def town_of(seed: int, *, settings: TownSettings) -> Town:
@@ -93,7 +105,12 @@ def town_of(seed: int, *, settings: TownSettings) -> Town:
     """
     settings = settings.checked()
     roads = roads_of(layout_of(generator_of(seed, "town", "roads"), size=settings.size))
-    bays = bays_of(roads)
+    zebras = zebras_of(generator_of(seed, "town", "zebras"), roads)
+    bays = bays_of(roads, zebras)
+    sides = sides_of(roads, bays)
+    road = road_map_of(roads, bays, zebras)
+    car_parks = car_parks_of(generator_of(seed, "town", "car parks"), roads, road, sides, zebras)
+    road = with_car_parks(road, [park.ring for park in car_parks])
     kilometres = sum(roads.length[: roads.lanes][roads.index[: roads.lanes] == 0]) / 2000.0
     rng = generator_of(seed, "town", "drivers")
     cyclists = max(round(settings.cyclists_per_km * kilometres), 1)
@@ -105,7 +122,15 @@ def town_of(seed: int, *, settings: TownSettings) -> Town:
         zones_of(trip, roads, bays) if kind == TrackKind.BICYCLE else []
         for trip, kind in zip(trips, drivers.kind, strict=True)
     ]
-    flow = flow_of(roads, conflicts_of(roads), drivers, trips, zones, signals, start=start, steps=steps, dt=DT)
+    pavements = pavements_of(roads, road, sides, zebras)
+    people = people_of(
+        generator_of(seed, "town", "people"),
+        pavements,
+        count=max(round(settings.people_per_km * kilometres), 1),
+        duration=steps * DT,
+    )
+    walking = Walking(people, pavements, Yielding(zebras, drivers, trips), len(roads.layout.xy), DT)
+    flow = flow_of(roads, conflicts_of(roads), drivers, trips, zones, signals, walking, start=start, steps=steps, dt=DT)
     flow = _after(flow, round(WARM_UP / DT))
     poses = [
         poses_along(trip, offset_along(trip, drivers, i, bays, zones[i]), flow.station[i], flow.speed[i])
@@ -116,15 +141,21 @@ def town_of(seed: int, *, settings: TownSettings) -> Town:
         seed=seed,
         location=f"town-{seed}-{settings.size:g}m",
         roads=roads,
-        road=road_map_of(roads, bays),
+        road=road,
+        zebras=zebras,
         bays=bays,
-        parked=parked_cars(generator_of(seed, "town", "parking"), roads, bays),
+        car_parks=car_parks,
+        parked=all_parked(
+            parked_cars(generator_of(seed, "town", "parking"), roads, bays),
+            cars_in(generator_of(seed, "town", "parking off the street"), car_parks),
+        ),
         drivers=drivers,
         trips=trips,
         flow=flow,
         rear_axle_xy=rear_axle_xy,
         yaw=yaw,
         velocity=velocity,
+        walkers=walkers_of(people, flow.walked, flow.stepped, flow.on_road, dt=DT),
     )
 
 
@@ -177,4 +208,4 @@ def _free_elements(roads: Roads, drivers: Drivers, driver: int) -> Array:
 
 
 def _after(flow: Flow, first: int) -> Flow:
-    return Flow(station=flow.station[:, first:], speed=flow.speed[:, first:], lights=flow.lights[:, first:])
+    return Flow(**{name: column[:, first:] for name, column in vars(flow).items()})

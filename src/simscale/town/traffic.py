@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from simscale.town.cars import Drivers
 from simscale.town.conflicts import Conflicts
@@ -20,6 +20,8 @@ from simscale.town.lights import Signals
 from simscale.town.riders import Riders, Zones
 from simscale.town.roads import Roads
 from simscale.town.trips import Trip
+from simscale.town.walking import Walking
+from simscale.town.zebras import Yielding
 
 Array = np.ndarray
 
@@ -49,11 +51,14 @@ MOOD, MOOD_RATE = 0.03, 0.15
 
 @dataclass(frozen=True, kw_only=True)
 class Flow:
-    """What the traffic did: `a` cars over `t` instants, `p` approaches."""
+    """What the traffic did: `a` cars and `w` people over `t` instants, `p` approaches."""
 
     station: Float[Array, "a t"]  # of the rear axle on the car's trip, m
     speed: Float[Array, "a t"]  # along the trip, m/s
     lights: Int[Array, "p t"]  # LightState by approach
+    walked: Float[Array, "w t"]  # station of each person on his or her walk, m
+    stepped: Float[Array, "w t"]  # to the right of it, m
+    on_road: Bool[Array, "w t"]  # who is on a pedestrian crossing
 
 
 def flow_of(
@@ -63,32 +68,46 @@ def flow_of(
     trips: list[Trip],
     zones: list[Zones],
     signals: Signals,
+    walking: Walking,
     *,
     start: Float[Array, " a"],
     steps: int,
     dt: float,
 ) -> Flow:
     """Lets the cars drive for `steps` instants of `dt` from standstill at stations `start`."""
-    cars = _Cars(roads, conflicts, drivers, trips, Riders(drivers, trips, zones), start)
+    cars = _Cars(roads, conflicts, drivers, trips, Riders(drivers, trips, zones), walking.yielding, start)
     station, speed = np.empty((len(trips), steps)), np.empty((len(trips), steps))
     lights = np.empty((4 * len(roads.layout.xy), steps), dtype=np.int64)
+    walked, stepped, on_road = (np.empty((len(walking.station), steps), dtype=kind) for kind in (float, float, bool))
     for t in range(steps):
         station[:, t], speed[:, t] = cars.station, cars.speed
         cars.crossings.locate(cars.station)
         cars.riders.update(cars.station, cars.speed, cars.crossings.at, cars.crossings.on)
-        lights[:, t] = signals.step(*cars.crossings.demand(cars.station, cars.speed))
+        walked[:, t], stepped[:, t], on_road[:, t] = walking.station, walking.aside, walking.on_road
+        walking.announce()
+        walking.yielding.update(cars.station, cars.speed)
+        demand = cars.crossings.demand(cars.station, cars.speed)
+        lights[:, t] = signals.step(*demand, on_foot=walking.waiting, across=walking.crossing)
         cars.crossings.admit(cars.station, cars.speed, lights[:, t])
         cars.move(dt, t * dt)
-    return Flow(station=station, speed=speed, lights=lights)
+        walking.move(signals.walk)
+    return Flow(station=station, speed=speed, lights=lights, walked=walked, stepped=stepped, on_road=on_road)
 
 
 class _Cars:
     """Station, speed and acceleration of all cars, as they go through time."""
 
     def __init__(
-        self, roads: Roads, conflicts: Conflicts, drivers: Drivers, trips: list[Trip], riders: Riders, start: Array
+        self,
+        roads: Roads,
+        conflicts: Conflicts,
+        drivers: Drivers,
+        trips: list[Trip],
+        riders: Riders,
+        yielding: Yielding,
+        start: Array,
     ):
-        self.drivers, self.trips, self.riders = drivers, trips, riders
+        self.drivers, self.trips, self.riders, self.yielding = drivers, trips, riders, yielding
         self.station = [float(s) for s in start]
         self.speed = [0.0] * len(trips)
         self.acceleration = [0.0] * len(trips)
@@ -137,7 +156,7 @@ class _Cars:
             (at - self.rear[j] - bumper, self.speed[j], self.habits[i][3])
             for j, at in self.crossings.cars_ahead(i, self.station[i], SIGHT)
         ]
-        lines = (self.crossings.closed_line(i), self.riders.closed_line(i))
+        lines = (self.crossings.closed_line(i), self.riders.closed_line(i), self.yielding.closed_line(i))
         return found + [(line - bumper, 0.0, LINE_GAP) for line in lines if line is not None]
 
     def _following(self, i: int, gap: float, lead_speed: float, standing_gap: float) -> tuple[float, float]:
