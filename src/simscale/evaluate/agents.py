@@ -4,7 +4,7 @@ Standing still scores about 50 from perturbed starts, above many a planner that 
 """
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -19,6 +19,7 @@ STANDING_STEP = 0.03
 """A car that moves less in a step of 0.1 s keeps its heading, m."""
 
 
+@runtime_checkable
 class Agent(Protocol):
     """A driver: starts in, plans out."""
 

@@ -13,6 +13,7 @@ from simscale.dataset.example import planner_input, view_of
 from simscale.dataset.files import write_new
 from simscale.dataset.renderers import RENDERERS
 from simscale.dataset.sensors import SENSORS
+from simscale.dataset.streets import check_apart, street_of
 from simscale.evaluate.starts import POSE_STEPS, Split, Start
 from simscale.planners.checkpoint import CheckpointInfo, read_checkpoint
 from simscale.planners.registry import predict
@@ -28,20 +29,22 @@ MAX_KEPT_BYTES = 600_000_000
 class Checkpoint:
     """Plans from images; see `Agent`."""
 
-    def __init__(self, path: Path, split: Split, folder: Path):
+    def __init__(self, path: Path, split: Split, folder: Path, *, name: str):
         """Reads a checkpoint.
 
         Args:
             path: What `simscale train` wrote.
             split: Where it will be evaluated.
             folder: Where the split's scenes and sceneries lie; images are kept there too.
+            name: What tables call it.
 
         Raises:
             BadInput: No checkpoint, one that needs more than images, or one that was trained on the split's streets.
         """
         model, self.info = read_checkpoint(path)
-        check_streets(path, self.info, split)
-        self.name = str(path)
+        trained = self.info.training.get("streets", ())
+        check_apart(trained, {street_of(scene) for scene in split.scenes}, where=split.name)
+        self.name = name
         self._model = model
         self._folder = folder
         self._seen = {start.token: n for n, start in enumerate(split.starts)}
@@ -131,15 +134,3 @@ def size_of(path: Path, info: CheckpointInfo) -> tuple[int, int]:
         raise BadInput(path, "planner", f"{info.planner} {info.preset} with LiDAR", "one that reads images alone")
     height, width = trunk.image_size
     return int(height), int(width)
-
-
-def check_streets(path: Path, info: CheckpointInfo, split: Split) -> None:
-    """Refuses to test a planner where it was trained.
-
-    Raises:
-        BadInput: Training and test share a street.
-    """
-    trained = set(info.training.get("streets", ()))
-    shared = sorted(trained & {scene.location for scene in split.scenes})
-    if shared:
-        raise BadInput(path, "training streets", f"{', '.join(shared)}, which are {split.name}'s", "other towns")

@@ -51,7 +51,7 @@ def split_at(folder: Path, name: str, size: str, *, watch: Watch) -> Split:
     Args:
         folder: For this split alone.
         name: towntest or townhard.
-        size: quick, default or full.
+        size: A name in `SPLITS`.
         watch: Shows progress.
 
     Raises:
@@ -96,7 +96,7 @@ def agent_of(who: str, split: Split, folder: Path) -> Agent:
     path = checkpoint_path(who)
     from simscale.evaluate.checkpoint import Checkpoint
 
-    return Checkpoint(path, split, folder)
+    return Checkpoint(path, split, folder, name=who)
 
 
 def checkpoint_path(who: str) -> Path:
