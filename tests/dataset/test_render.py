@@ -13,6 +13,7 @@ from simscale.dataset.on_demand import OnDemand
 from simscale.dataset.rendered import FOLDERS
 from simscale.dataset.sensors import SENSORS
 from simscale.dataset.sources import logged_sources, sample_sources
+from simscale.dataset.verify import faults_of
 from simscale.render import navsim_rig
 from simscale.render.rigs import chosen
 from simscale.scene import BadInput
@@ -54,6 +55,19 @@ def test_ahead_of_time_and_on_demand_are_equal_up_to_jpeg(world, tmp_path):
                 np.testing.assert_array_equal(getattr(ahead, field)[i], getattr(example.targets, field))
             off = ahead.rgb(np.array([i]))[0].astype(float) - example.rgb
             assert np.abs(off).mean() < 4.0 and example.rgb.std() > 10.0
+
+
+def test_a_flipped_bit_is_found_and_never_read(world, tmp_path):
+    rendered(sample_sources(world / "samples"), tmp_path / "out")
+    assert list(faults_of(tmp_path / "out")) == []
+    (shard,) = (tmp_path / "out/data").iterdir()
+    content = bytearray(shard.read_bytes())
+    content[700] ^= 1
+    shard.write_bytes(content)
+    (fault,) = faults_of(tmp_path / "out")
+    assert "damaged" in fault
+    with pytest.raises(BadInput, match="damaged"):
+        read_examples(tmp_path / "out", size=SMALL.size)
 
 
 def test_two_experts_see_one_image(world, tmp_path):

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from simscale.cli.commands import Dataset
 from simscale.cli.speech import give, say
 from simscale.dataset.info import DatasetInfo, info_of
+from simscale.dataset.manifest import Manifest, read_manifest
 from simscale.dataset.verify import faults_of
 
 
@@ -14,11 +15,29 @@ def run(command: Dataset) -> int:
 
 
 def _info(command: Dataset) -> int:
+    manifest = read_manifest(command.folder)
+    if manifest.configuration.get("stage") == "render":
+        return _rendered_info(command, manifest)
     info = info_of(command.folder)
     if command.json:
         give(asdict(info))
     else:
         print("\n".join(_lines(info)))
+    return 0
+
+
+def _rendered_info(command: Dataset, manifest: Manifest) -> int:
+    size = sum(entry.bytes for entry in manifest.files)
+    if command.json:
+        give({**manifest.counts, "bytes": size})
+        return 0
+    sensors = manifest.configuration["sensors"]
+    print(f"{manifest.counts['images']} images for {manifest.counts['examples']} examples, {size / 1e6:.1f} MB")
+    print(
+        f"{manifest.configuration['renderer']}, {sensors['name']}, {sensors['size'][0]} x {sensors['size'][1]} pixels"
+    )
+    print("\n".join(f"  {who}: {count}" for who, count in manifest.counts["by_expert"].items()))
+    print(f"streets: {', '.join(manifest.counts['streets'])}\ndigest {manifest.digest}")
     return 0
 
 

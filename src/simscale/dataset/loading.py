@@ -77,7 +77,7 @@ def read_examples(folder: Path, *, size: tuple[int, int]) -> Examples:
         )
     index = read_index(folder)
     images = np.empty((len(index), 3, *size), dtype=np.uint8)
-    for place, row, content in zip(range(len(index)), index, _contents(folder, index), strict=True):
+    for place, row, content in zip(range(len(index)), index, contents_of(folder, index), strict=True):
         images[place] = _image(content, row, folder, size).transpose(2, 0, 1)
     table = read_rows(folder)
     place_of = {row["token"]: place for place, row in enumerate(index)}
@@ -97,7 +97,7 @@ def read_examples(folder: Path, *, size: tuple[int, int]) -> Examples:
     )
 
 
-def _contents(folder: Path, index: Sequence[dict]) -> list[bytes]:
+def contents_of(folder: Path, index: Sequence[dict]) -> list[bytes]:
     """Bytes of every image, shard by shard, checked against their digests."""
     contents = {}
     for shard in sorted({row["shard"] for row in index}):

@@ -1,12 +1,15 @@
 """Checks a dataset against its own books: every file, every member of every shard, every row."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from simscale.dataset import rendered
 from simscale.dataset.files import sha256_of
+from simscale.dataset.loading import contents_of
 from simscale.dataset.manifest import FileEntry, Manifest, read_manifest
 from simscale.dataset.recipe import sample_of
+from simscale.dataset.sensors import decoded
 from simscale.dataset.shards import DATA, FOLDERS, SCENES, Member, digest_of, read_member, read_members, read_table
 from simscale.scene import BadInput
 
@@ -18,11 +21,16 @@ def faults_of(folder: Path) -> Iterator[str]:
         BadInput: There is no dataset, or its manifest cannot be read.
     """
     manifest = read_manifest(folder)
+    is_rendered = manifest.configuration.get("stage") == "render"
     damaged = list(_file_faults(folder, manifest))
     yield from damaged
-    yield from (f"{name}: not in the manifest" for name in _strangers(folder, manifest))
+    folders = rendered.FOLDERS if is_rendered else FOLDERS
+    yield from (f"{name}: not in the manifest" for name in _strangers(folder, manifest, folders))
     if damaged:
         return  # what follows would say the same again
+    if is_rendered:
+        yield from _rendered_faults(folder, manifest)
+        return
     members = read_members(folder)
     yield from _member_faults(folder, members)
     yield from _row_faults(folder, manifest, members)
@@ -41,10 +49,28 @@ def _file_faults(folder: Path, manifest: Manifest) -> Iterator[str]:
             yield f"{entry.file}: damaged (sha256 differs from the manifest's)"
 
 
-def _strangers(folder: Path, manifest: Manifest) -> list[str]:
+def _rendered_faults(folder: Path, manifest: Manifest) -> Iterator[str]:
+    """Faults of rendered examples: images that are not what the index says, examples without one."""
+    index = rendered.read_index(folder)
+    for row, content in zip(index, contents_of(folder, index), strict=True):
+        try:
+            size = decoded(content).shape[:2]
+        except ValueError as fault:
+            yield f"{row['shard']}:{row['member']}: no JPEG image ({fault})"
+            continue
+        if size != (row["height"], row["width"]):
+            yield f"{row['shard']}:{row['member']}: {size}, the index says {(row['height'], row['width'])}"
+    seen, drawn = set(rendered.read_rows(folder)["image"].to_pylist()), {row["token"] for row in index}
+    for image in sorted(seen ^ drawn):
+        yield f"image {image}: in one of {rendered.EXAMPLES}/ and index/ only"
+    if (digest := rendered.rendered_digest(folder)) != manifest.digest:
+        yield f"{folder}: its examples have the digest {digest}, the manifest says {manifest.digest}"
+
+
+def _strangers(folder: Path, manifest: Manifest, folders: Sequence[str]) -> list[str]:
     known = {entry.file for entry in manifest.files}
     found = [
-        f"{kind}/{path.name}" for kind in FOLDERS if (folder / kind).is_dir() for path in (folder / kind).iterdir()
+        f"{kind}/{path.name}" for kind in folders if (folder / kind).is_dir() for path in (folder / kind).iterdir()
     ]
     return sorted(set(found) - known)
 
