@@ -16,6 +16,8 @@ import pytest
 
 from command import asked, code_of, told
 from ingest.argoverse2_log import write_log
+from simscale.cli.commands import Dataset
+from simscale.cli.main import exit_code_of
 from simscale.scene import Scene
 from simscale.scene.file import scene_files, write_scene
 from worlds import changed, straight_scene
@@ -461,6 +463,14 @@ def test_impossible_requests_are_refused(tmp_path, tiny_dataset, refused, argume
     scene = write_scene(scene_named("good"), tmp_path)
     places = {"tmp": tmp_path, "scene": scene, "dataset": tiny_dataset.folder}
     assert words in refused(*(argument.format(**places) for argument in arguments))
+
+
+def test_an_installation_that_cannot_keep_compiled_code_says_what_to_do(capsys):
+    def run() -> int:
+        raise RuntimeError("cannot cache function 'f': no locator available for file 'f.py'")
+
+    assert exit_code_of(Dataset(action="info", folder=Path("d")), run) == 2
+    assert capsys.readouterr().err.endswith("set NUMBA_CACHE_DIR to one that can\n")
 
 
 def test_a_refusal_is_the_same_in_a_process_of_its_own(tmp_path, tiny_vocabulary):

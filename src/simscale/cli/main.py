@@ -72,7 +72,7 @@ def is_bad_input(error: Exception) -> bool:
     """Whether the input, the disk or the usage is to blame, rather than us."""
     from simscale.scene import BadInput
 
-    return isinstance(error, BadInput | OSError)
+    return isinstance(error, BadInput | OSError) or _finds_no_cache(error)
 
 
 def sentence_of(error: Exception, command: Command) -> str:
@@ -82,10 +82,17 @@ def sentence_of(error: Exception, command: Command) -> str:
         what = (error.strerror or str(error)) + (", and is no folder" if isinstance(error, FileExistsError) else "")
         hint = "; free some space, then the same command goes on where it stopped" if _is_full(error) else ""
         return f"{where}: {what}{hint}" if where else f"{what}{hint}"
+    if _finds_no_cache(error):
+        return "no folder for compiled code can be written; set NUMBA_CACHE_DIR to one that can"
     if is_bad_input(error):
         return str(error)
     words = " ".join(str(error).split())
     return f"a fault of ours, please report it: {type(error).__name__}: {words} (--debug shows where)"
+
+
+def _finds_no_cache(error: Exception) -> bool:
+    """Numba's words where neither the package nor the user's home can be written."""
+    return isinstance(error, RuntimeError) and "no locator available" in str(error)
 
 
 def _is_full(error: OSError) -> bool:
