@@ -30,8 +30,9 @@ from simscale.viz.canvas import prepare, view_of
 from simscale.viz.contact_sheet import sheet_of_rejections, sheet_of_samples, spread, varied
 from simscale.viz.funnel import funnel
 from simscale.viz.image import bytes_of, png_of
+from simscale.viz.page import Picture
 from simscale.viz.pictures import draw_rejection, sample_picture, scene_picture
-from simscale.viz.report import Facts, Picture, report_html
+from simscale.viz.report import Facts, report_html
 from simscale.viz.style import EGO
 from worlds import changed, straight_scene
 

@@ -16,7 +16,8 @@ from simscale.scene.file import read_id, read_scene, scene_files
 from simscale.viz.contact_sheet import sheet_of_rejections, sheet_of_samples, spread, varied
 from simscale.viz.funnel import funnel
 from simscale.viz.image import png_of
-from simscale.viz.report import Facts, Picture, report_html
+from simscale.viz.page import Picture
+from simscale.viz.report import Facts, report_html
 
 PICTURED = 36
 """Samples, and rejections, on a contact sheet."""

@@ -1,0 +1,177 @@
+"""`simscale demo`: the whole spine in the town, ending in one report."""
+
+import os
+import sys
+import webbrowser
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from simscale.cli.commands import Demo
+from simscale.cli.experiment import evaluation_name, steps_of, town_folders, training_name
+from simscale.cli.pictures import chosen_samples, scenes_by_id
+from simscale.cli.speech import give, say
+from simscale.cli.steps import StepFailed
+from simscale.cli.study import answer_of, done_steps, lines_of
+from simscale.dataset.example import lights_at, pose_of, rig_of
+from simscale.dataset.files import write_whole
+from simscale.dataset.renderers import raycast
+from simscale.generate.sample import HORIZON, Sample, tracks_during
+from simscale.recipes import ARMS, Experiment, demo
+from simscale.render import scaled
+from simscale.scene import Cameras, CarState, Scene, Tracks
+from simscale.scene.file import scene_files
+from simscale.viz.page import Picture, page_of, picture_html, table_html
+from simscale.viz.strips import strip_png
+
+REPORT = "report.html"
+STRIPS = 3
+"""States that the report shows through the cameras."""
+SHOWN = ("CAM_L0", "CAM_F0", "CAM_R0")
+SIZE = (480, 270)
+"""Width and height of a camera in a strip, pixels."""
+ABOUT_SCORES = (
+    "EPDMS in percent, with 95 % intervals over drives. Standing still is a row of its own: a planner that scores less "
+    "has learned nothing. One seed, few steps: <code>simscale study quick</code> repeats it with three."
+)
+ABOUT_CAMERAS = (
+    "Above the state that was logged, below a state that no log holds, at the same instant. Both are ray-cast: until "
+    "there is a second renderer, real and simulated images differ in where the car is, and in nothing else."
+)
+
+
+def run(command: Demo) -> int:
+    """Leaves `report.html`."""
+    experiment = demo()
+    try:
+        results = done_steps(experiment, command.out, workers=command.workers)
+    except StepFailed as failure:
+        say(f"simscale: {failure}")
+        return 1
+    answer = answer_of(experiment, results)
+    write_whole(command.out / REPORT, _report(experiment, command.out, results, answer).encode())
+    for line in lines_of(answer):
+        say(line)
+    say(f"report: {command.out / REPORT}")
+    if sys.stderr.isatty() and os.environ.get("DISPLAY"):
+        webbrowser.open((command.out / REPORT).resolve().as_uri())
+    if command.json:
+        give(answer | {"report": str(command.out / REPORT)})
+    return 0
+
+
+def _report(experiment: Experiment, out: Path, results: dict[str, dict[str, Any]], answer: dict[str, Any]) -> str:
+    made = results["generate"]
+    commands = [" ".join(("simscale", *step.arguments)) for step in steps_of(experiment, out, cores=1)]
+    body = [
+        "<h1>SimScale: the whole loop in small</h1>",
+        f"<p>{escape(_lead(experiment, made))}</p>",
+        "<h2>Scores on unseen streets</h2>",
+        f"<p>{ABOUT_SCORES}</p>",
+        *(_scores(experiment, results, split) for split in experiment.splits),
+        "<h2>What the cameras see</h2>",
+        f"<p>{ABOUT_CAMERAS}</p>",
+        *(picture_html(strip) for strip in _strips(experiment, out)),
+        *(picture_html(picture) for picture in _kept_pictures(out)),
+        "<h2>How to get this again</h2>",
+        f"<pre>{escape(chr(10).join(commands))}</pre>",
+    ]
+    return page_of("SimScale demo", body)
+
+
+def _lead(experiment: Experiment, made: dict[str, Any]) -> str:
+    planner, perturb = made["experts"]["planner"], made["perturb"]
+    return (
+        f"{len(experiment.towns)} towns, {len(experiment.towns) * experiment.drives} drives of 20 s; "
+        f"{perturb['rounds']} attempts to lead the ego away from its human, of which {perturb['passed']} found a state "
+        f"that the log does not hold, and {planner['accepted']} an answer of the planner-based expert that holds in "
+        f"reactive traffic. LTF ({experiment.preset}) was trained for {experiment.steps} steps on logged states alone, "
+        "and for as many on logged and simulated ones."
+    )
+
+
+def _scores(experiment: Experiment, results: dict[str, dict[str, Any]], split: str) -> str:
+    keys = ("stage_one",) if split == "towntest" else ("stage_one", "stage_two", "combined")
+    agents = [*experiment.agents, *(training_name(arm, experiment.seeds[0]) for arm in ARMS)]
+    rows = []
+    for agent in agents:
+        found = results[evaluation_name(split, agent)]
+        cells = [_with_interval(found, key) for key in keys]
+        rows.append([agent.removesuffix(f"-{experiment.seeds[0]}"), *cells, f"{found['ade']:.2f} m"])
+    protocol = results[evaluation_name(split, agents[0])]["protocol"]
+    head = [split, *(key.replace("_", " ") for key in keys), "from the human"]
+    return f"{table_html(head, rows)}<p><small>{escape(protocol)}</small></p>"
+
+
+def _with_interval(found: dict[str, Any], key: str) -> str:
+    low, high = found["intervals"].get(key) or found["interval"]
+    return f"{found[key]:.1f} [{low:.1f}, {high:.1f}]" if low is not None else f"{found[key]:.1f}"
+
+
+def _kept_pictures(out: Path) -> list[Picture]:
+    """Pictures that the commands left."""
+    worst = sorted(
+        (out / "evaluations" / evaluation_name("townhard", training_name("co-trained", 0))).glob("worst-*.png")
+    )
+    wanted = [
+        (out / "samples" / "accepted.png", "Simulated samples", "From the perturbed state on; faint: 4 s later."),
+        (out / "samples" / "funnel.png", "Funnel", "What was tried, and the first reason against the rest."),
+        (out / training_name("real-only", 0) / "curves.png", "Learning curves, real only", ""),
+        (out / training_name("co-trained", 0) / "curves.png", "Learning curves, co-trained", ""),
+        *((path, "One of the co-trained planner's worst drives", "") for path in worst[:2]),
+    ]
+    return [
+        Picture(title=title, caption=caption, png=path.read_bytes())
+        for path, title, caption in wanted
+        if path.is_file()
+    ]
+
+
+def _strips(experiment: Experiment, out: Path) -> list[Picture]:
+    """Logged beside simulated, through the cameras."""
+    folders = town_folders(experiment, out)
+    scene_of = scenes_by_id(folders)
+    folder_of = {path.name.split(".")[0]: folder for folder in folders for path in scene_files(folder)}
+    pictures = []
+    for sample in _farthest(chosen_samples(out / "samples"), STRIPS):
+        scene = scene_of(sample.log)
+        lon, lat, yaw = sample.deviation
+        t1 = sample.t0 + HORIZON
+        logged = scene.tracks.at(t1, t1 + 1)
+        simulated = tracks_during(scene, sample.agents, t0=sample.t0).at(HORIZON, HORIZON + 1)
+        folder = folder_of[sample.log]
+        rows = [
+            ("logged", _seen(scene, folder, scene.ego[t1], logged, t1)),
+            ("simulated", _seen(scene, folder, sample.state, simulated, t1)),
+        ]
+        words = f"{lon:+.1f} m along, {lat:+.1f} m to the left, turned by {yaw * 57.2958:+.0f} degrees"
+        pictures.append(Picture(title=sample.token, caption=words, png=strip_png(rows)))
+    return pictures
+
+
+def _farthest(samples: Sequence[Sample], count: int) -> list[Sample]:
+    """Samples of different logs that are farthest aside, which shows best."""
+    chosen: dict[str, Sample] = {}
+    for sample in sorted(samples, key=lambda s: -abs(float(s.deviation[1]))):
+        chosen.setdefault(sample.log, sample)
+    return list(chosen.values())[:count]
+
+
+def _seen(scene: Scene, folder: Path, state: CarState, tracks: Tracks, instant: int) -> list[Any]:
+    rig = _of_names(scaled(rig_of(scene), size=SIZE), SHOWN)
+    images = raycast(scene, folder, rays=2).render(
+        rig, pose_of(scene, instant, state), tracks, lights_at(scene, instant)
+    )
+    return [image.rgb for image in images]
+
+
+def _of_names(rig: Cameras, names: Sequence[str]) -> Cameras:
+    index = [rig.name.index(name) for name in names]
+    return Cameras(
+        name=tuple(names),
+        intrinsics=rig.intrinsics[index],
+        distortion=rig.distortion[index],
+        ego_from_camera=rig.ego_from_camera[index],
+        size_px=rig.size_px[index],
+    )
