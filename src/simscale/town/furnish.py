@@ -45,7 +45,7 @@ def scenery_of(town: Town) -> Scenery:
     return Scenery(
         location=town.location,
         areas=areas_of(town.road, town.roads),
-        lines=lines_of(town.roads, town.car_parks),
+        lines=lines_of(town.roads, town.zebras, town.car_parks),
         buildings=lots.buildings,
         trees=joined(street_trees(rng, sides, poles.foot[:, :2], paved), lots.trees),
         poles=poles,

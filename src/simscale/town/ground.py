@@ -18,6 +18,7 @@ from simscale.town.kerbs import PAVEMENT_WIDTH
 from simscale.town.map import LAP
 from simscale.town.roads import LANE_WIDTH, PLAIN_HOLD, Roads, arm_pose, half_width
 from simscale.town.scenery import AreaKind, Areas, PaintColour, PaintLines
+from simscale.town.zebras import DEPTH, Zebra
 
 Array = np.ndarray
 
@@ -31,6 +32,8 @@ STRIPE, STRIPE_GAP = 0.5, 0.5
 """Of pedestrian crossings, m."""
 YIELD_DASH, YIELD_GAP = 0.6, 0.4
 """Of the broken line at which drivers give way, m."""
+BEFORE_ZEBRA = 0.6
+"""Lines along a street end so far before a zebra, m."""
 CUT = 1.0
 """Edge lines around a corner end this near to the lines along the streets, m."""
 
@@ -67,11 +70,11 @@ def areas_of(road: RoadMap, roads: Roads) -> Areas:
     return Areas(kind=np.array([int(kind) for kind, _ in parts]), xy=xy, start=start)
 
 
-def lines_of(roads: Roads, car_parks: list[CarPark]) -> PaintLines:
+def lines_of(roads: Roads, zebras: list[Zebra], car_parks: list[CarPark]) -> PaintLines:
     """Lines along the streets, around the corners, and between the places of car parks."""
     painted: Painted = []
     for street in range(len(roads.middle)):
-        painted += _street_lines(roads, street)
+        painted += _street_lines(roads, street, [z.station for z in zebras if z.street == street])
     for crossing in range(len(roads.layout.xy)):
         painted += [(line, EDGE_WIDTH, 0.0, 0.0) for line in _corner_lines(roads, crossing)]
     painted += [(line, PLACE_LINE, 0.0, 0.0) for park in car_parks for line in park.dividers]
@@ -81,27 +84,33 @@ def lines_of(roads: Roads, car_parks: list[CarPark]) -> PaintLines:
     return PaintLines(xy=xy, start=start, width=width, dash=dash, gap=gap, colour=colour)
 
 
-def _street_lines(roads: Roads, street: int) -> Painted:
+def _street_lines(roads: Roads, street: int, zebras: list[float]) -> Painted:
     lanes = int(roads.layout.lanes[street])
     middle = roads.middle[street]
     yaw, station = headings_of(middle), stations_of(middle)
+    free = np.ones(len(station), dtype=bool)
+    for at in zebras:
+        free &= np.abs(station - at) > DEPTH / 2 + BEFORE_ZEBRA
     painted: Painted = []
+
+    def paint(left: float, keep: Array, width: float, dash: float, gap: float) -> None:
+        line = beside(middle, yaw, left)
+        painted.extend((part, width, dash, gap) for part in _kept(line, keep & free))
+
     for side, backward in ((-1.0, 0), (1.0, 1)):
         lane = int(np.flatnonzero((roads.street == street) & (roads.backward == backward))[0])
         # lanes that come in end at their stop line; what is beyond it belongs to those who cross
         hold, at_start = float(roads.hold[lane]), bool(backward)
         keep = station >= hold if at_start else station <= station[-1] - hold
-        edge = beside(middle, yaw, side * lanes * LANE_WIDTH)
-        painted.append((_kept(edge, _clear_of_ends(roads, street, station, edge=True)), EDGE_WIDTH, 0.0, 0.0))
+        paint(side * lanes * LANE_WIDTH, _clear_of_ends(roads, street, station, edge=True), EDGE_WIDTH, 0.0, 0.0)
         for k in range(1, lanes):
-            line = beside(middle, yaw, side * k * LANE_WIDTH)
-            painted.append((_kept(line, keep), SEPARATOR_WIDTH, DASH, DASH_GAP))
+            paint(side * k * LANE_WIDTH, keep, SEPARATOR_WIDTH, DASH, DASH_GAP)
     keep = _clear_of_ends(roads, street, station)
     if lanes == 1:
-        painted.append((_kept(middle, keep), SEPARATOR_WIDTH, DASH, DASH_GAP))
+        paint(0.0, keep, SEPARATOR_WIDTH, DASH, DASH_GAP)
     else:
         for side in (-0.5, 0.5):
-            painted.append((_kept(beside(middle, yaw, side * DOUBLE_GAP), keep), SEPARATOR_WIDTH, 0.0, 0.0))
+            paint(side * DOUBLE_GAP, keep, SEPARATOR_WIDTH, 0.0, 0.0)
     return painted
 
 
@@ -161,8 +170,11 @@ def _teeth(ring: Float[Array, "4 2"]) -> list[Array]:
     return [np.array([s, s + along, s + along + YIELD_DASH * across, s + YIELD_DASH * across]) for s in starts]
 
 
-def _kept(line: Array, keep: Array) -> Array:
-    return shapely.get_coordinates(shapely.simplify(shapely.LineString(line[keep]), 0.01))
+def _kept(line: Array, keep: Array) -> list[Array]:
+    """The pieces of a line that are painted."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], keep, [False]]).astype(int)))
+    pieces = [line[first:past] for first, past in edges.reshape(-1, 2) if past - first > 1]
+    return [shapely.get_coordinates(shapely.simplify(shapely.LineString(piece), 0.01)) for piece in pieces]
 
 
 def _ring(polygon: shapely.Polygon) -> Array:

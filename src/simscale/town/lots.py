@@ -22,7 +22,7 @@ BESIDE_PAVEMENT = 0.3
 """No wall is nearer to a pavement, m."""
 BETWEEN_LOTS = 0.4
 """Least distance between two buildings, m."""
-TOWERS = 0.0016
+TOWERS = 0.0026
 """Lots to try behind the rows, for each m^2 of the town."""
 GARDEN_TREES = 0.0022
 """Trees to try off the streets, for each m^2 of the town."""
