@@ -6,6 +6,7 @@ processor, not of the clock, so that neighbours on the machine disturb them less
     python benchmarks/town.py
 """
 
+import itertools
 import json
 import os
 import time
@@ -43,7 +44,9 @@ def main() -> None:
     prepared = resident_mb()
     rig = navsim_rig(0.25)
     front, view = chosen(rig, "CAM_F0"), planner_view(navsim_rig())
-    poses = [pose_at(x, y, yaw) for x, y, yaw in ((-150, -2, 0), (-60, -2, 0), (2, -150, 1.57), (60, 98, 0), (98, 40, -1.57))]
+    poses = [
+        pose_at(x, y, yaw) for x, y, yaw in ((-150, -2, 0), (-60, -2, 0), (2, -150, 1.57), (60, 98, 0), (98, 40, -1.57))
+    ]
     smooth = caster.at(np.zeros(3), rays=2)
     jobs = {
         "480x270": lambda pose: caster.render(front, pose, tracks, lights),
@@ -71,7 +74,7 @@ def grid_town() -> tuple[Scenery, Tracks, np.ndarray]:
             rings += [box(-210, at - half, 210, at + half), box(at - half, -210, at + half, 210)]
             kinds += [kind, kind]
     for at in STREETS:
-        for low, high in zip(STREETS[:-1], STREETS[1:], strict=True):
+        for low, high in itertools.pairwise(STREETS):
             for offset, dash, gap in ((-4.7, 0.0, 0.0), (0.0, 3.0, 4.5), (4.7, 0.0, 0.0)):
                 along = np.array([low + 8, high - 8])
                 across = np.full(2, at + offset)
@@ -93,7 +96,15 @@ def grid_town() -> tuple[Scenery, Tracks, np.ndarray]:
 def _with_things(rng, xy, start, kinds, lines, line_xy, line_start) -> Scenery:
     import dataclasses
 
-    spots = np.array([(s + side * 15.0, a, swap) for s in STREETS for side in (-1, 1) for a in np.arange(-185, 186, 14.0) for swap in (0, 1)])
+    spots = np.array(
+        [
+            (s + side * 15.0, a, swap)
+            for s in STREETS
+            for side in (-1, 1)
+            for a in np.arange(-185, 186, 14.0)
+            for swap in (0, 1)
+        ]
+    )
     spots = spots[np.abs(spots[:, 1, None] - np.array(STREETS)).min(1) > 22]
     spots = spots[rng.permutation(len(spots))]
     swap = spots[:, 2] > 0
@@ -101,9 +112,14 @@ def _with_things(rng, xy, start, kinds, lines, line_xy, line_start) -> Scenery:
     n = 300
     house, tree = place[:n], place[:280] + rng.uniform(-1, 1, (280, 2))
     towards = np.where(swap[:280, None], [[1.0, 0.0]], [[0.0, 1.0]])
-    street = np.array(STREETS)[np.abs(np.where(swap, place[:, 0], place[:, 1])[:280, None] - np.array(STREETS)).argmin(1)]
-    tree = np.where(swap[:280, None], np.stack([street + np.sign(tree[:, 0] - street) * 7.4, tree[:, 1] + 6], -1),
-                    np.stack([tree[:, 0] + 6, street + np.sign(tree[:, 1] - street) * 7.4], -1))
+    street = np.array(STREETS)[
+        np.abs(np.where(swap, place[:, 0], place[:, 1])[:280, None] - np.array(STREETS)).argmin(1)
+    ]
+    tree = np.where(
+        swap[:280, None],
+        np.stack([street + np.sign(tree[:, 0] - street) * 7.4, tree[:, 1] + 6], -1),
+        np.stack([tree[:, 0] + 6, street + np.sign(tree[:, 1] - street) * 7.4], -1),
+    )
     post = tree + towards[:, ::-1] * 3.0
     return dataclasses.replace(
         bare_scenery("benchmark"),
@@ -133,10 +149,12 @@ def _with_things(rng, xy, start, kinds, lines, line_xy, line_start) -> Scenery:
             seed=np.arange(280),
         ),
         poles=Poles(
-            foot=np.column_stack([post, np.zeros(280)]), top=np.column_stack([post, np.full(280, 5.5)]), radius=np.full(280, 0.07)
+            foot=np.column_stack([post, np.zeros(280)]),
+            top=np.column_stack([post, np.full(280, 5.5)]),
+            radius=np.full(280, 0.07),
         ),
         signs=Signs(
-            xyz=np.column_stack([post[:110], np.full(110, 2.4)]) + [0.08, 0, 0],
+            xyz=[*np.column_stack([post[:110], np.full(110, 2.4)]), 0.08, 0, 0],
             yaw=np.where(swap[:110], np.pi / 2, 0.0),
             size=np.full((110, 2), 0.7),
             kind=rng.integers(8, size=110),
@@ -158,7 +176,9 @@ def _vehicles(rng: np.random.Generator) -> Tracks:
     across = street + side * 2.2
     xy = np.where(swap[:, None], np.stack([across, along], -1), np.stack([along, across], -1))
     yaw = np.where(swap, np.pi / 2, 0.0) + np.where((side > 0) != swap, np.pi, 0.0)
-    size = np.array([[3.7, 1.65, 1.5], [4.1, 1.78, 1.46], [4.6, 1.84, 1.45], [4.7, 1.9, 1.68], [5.3, 2.02, 2.3]])[rng.integers(5, size=n)]
+    size = np.array([[3.7, 1.65, 1.5], [4.1, 1.78, 1.46], [4.6, 1.84, 1.45], [4.7, 1.9, 1.68], [5.3, 2.02, 2.3]])[
+        rng.integers(5, size=n)
+    ]
     return Tracks(
         xy=xy[:, None],
         z=size[:, 2:] / 2,

@@ -21,16 +21,14 @@ from simscale.town.raycast_ground import extent_of, ground_raster, shadow_raster
 from simscale.town.raycast_paint import paint_of
 from simscale.town.raycast_shapes import CROWN
 from simscale.town.raycast_solids import CELL as GRID_CELL
-from simscale.town.raycast_solids import Solids, agents_of, grid_of, put_agents, static_solids
+from simscale.town.raycast_solids import Solids, agents_of, grid_of, most_cells, put_agents, static_solids
 from simscale.town.raycast_texture import noise_levels
-from simscale.town.scenery import Scenery
+from simscale.town.scenery import Facade, PropKind, Scenery, SignKind
 
 Array = np.ndarray
 
 MARGIN = 20.0
 """Ground beyond the outermost thing that is kept as rasters, m."""
-CELLS_OF_AGENTS = 24
-"""A vehicle of 18 m reaches into fewer cells."""
 KEPT_LENSES = 32
 """Cameras whose ray directions are remembered."""
 
@@ -47,6 +45,9 @@ class RayCaster:
             origin: Where the world frame of the poses lies in the scenery's frame (`Scene.origin`).
         """
         assert rays in (1, 2, 3, 4), rays
+        assert np.isin(scenery.buildings.facade, list(Facade)).all(), "an unknown facade"
+        assert np.isin(scenery.signs.kind, list(SignKind)).all(), "an unknown sign"
+        assert np.isin(scenery.props.kind, list(PropKind)).all(), "an unknown prop"
         self.rays = rays
         self.origin = np.zeros(3) if origin is None else np.asarray(origin, dtype=np.float64)
         self._still = static_solids(scenery)
@@ -101,11 +102,12 @@ class RayCaster:
         *,
         channels: tuple[Channel, ...] = ("rgb",),
     ) -> tuple[Image, ...]:
-        """One image a camera; see `Renderer.render`. Colour is smoothed by `rays`, the rest is exact at pixel centres."""
+        """One image a camera; see `Renderer.render`. `rays` smooth the colour; the rest is exact at pixel centres."""
         world, agents = self._instant(tracks, lights)
         images = []
         for c in range(len(cameras.name)):
             pose = world_from_ego @ cameras.ego_from_camera[c]
+            assert np.isfinite(pose).all(), "a camera without a place"
             turn, at = np.ascontiguousarray(pose[:3, :3]), pose[:3, 3] + self.origin
             width, height = (int(size) for size in cameras.size_px[c])
             focal = float(cameras.intrinsics[c, 0, 0] + cameras.intrinsics[c, 1, 1]) / 2
@@ -144,6 +146,7 @@ class RayCaster:
         distance = np.empty(len(direction))
         instance = np.empty(len(direction), dtype=np.int32)
         semantic = np.empty(len(direction), dtype=np.uint8)
+        assert np.isfinite(origin).all() and np.isfinite(direction).all(), "rays without a place or a direction"
         at = np.asarray(origin, dtype=np.float64) + self.origin
         ray = np.ascontiguousarray(direction, dtype=np.float64)
         range_all(world, agents, len(self._still.tag), at, ray, float(limit), distance, instance, semantic)
@@ -152,10 +155,11 @@ class RayCaster:
     def _instant(self, tracks: Tracks, lights: Array) -> tuple[tuple, tuple]:
         """World and agents as the kernels take them."""
         moving = agents_of(tracks, self.origin)
+        assert np.isfinite(moving.item).all(), "an agent without a place"
         item = np.concatenate([self._still.item, moving.item])
         tag = np.concatenate([self._still.tag, moving.tag])
         head = np.empty(self._top.size, dtype=np.int32)
-        after = np.empty(CELLS_OF_AGENTS * len(moving.tag), dtype=np.int32)
+        after = np.empty(most_cells(moving), dtype=np.int32)
         which, top = np.empty_like(after), np.empty_like(self._top)
         put_agents(item, len(self._still.tag), self._low, GRID_CELL, head, after, which, top)
         highest = max([self._highest, *moving.item[:, 7].tolist()])

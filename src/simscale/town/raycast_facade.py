@@ -54,7 +54,7 @@ def facade_colour(item, i, facade, seed, noise, part, x, y, z, wide, tall):
     if part == TOP:
         tone = 0.24 * (1.0 + 0.25 * noise_at(noise, x * 9.0, y * 9.0, wide * 9.0))
         return tone, tone, tone, 0.0, 0.0
-    if part == ROOF_LEFT or part == ROOF_RIGHT:
+    if part in (ROOF_LEFT, ROOF_RIGHT):
         rows = stripes(z, max(tall, 0.01), 0.0, 0.05, 0.22)
         k = seed % 3
         tone = (1.0 - 0.45 * rows) * (1.0 + 0.2 * noise_at(noise, x * 6.0, z * 12.0, wide * 6.0))
@@ -63,7 +63,7 @@ def facade_colour(item, i, facade, seed, noise, part, x, y, z, wide, tall):
         if k == 1:
             return 0.12 * tone, 0.125 * tone, 0.14 * tone, 0.0, 0.0
         return 0.21 * tone, 0.12 * tone, 0.085 * tone, 0.0, 0.0
-    if part == FRONT or part == REAR:
+    if part in (FRONT, REAR):
         length = 2.0 * deep
         u = y + deep if part == FRONT else deep - y
     else:
@@ -129,24 +129,25 @@ def facade_colour(item, i, facade, seed, noise, part, x, y, z, wide, tall):
     rows = stripes(up, tall, sill, high, floor) * (between(up, tall, 0.0, count * floor) if count > 0 else 0.0)
     across = stripes(at, wide, side, pane, pitch) * inside
     glass = across * rows
-    if facade == 5 or facade == 1:
-        # a door in one of the columns of the ground floor
-        door = float(seed % max(int(columns), 1)) * pitch + side
-        if (part == RIGHT or part == LEFT) and z < 2.6:
-            here = between(at, wide, door, door + 1.1)
-            leaf = here * below(z, tall, 2.15)
-            glass *= 1.0 - here
-            k = (seed * 7) % 5
-            r, g, b = r + leaf * (AWNINGS[k, 0] - r), g + leaf * (AWNINGS[k, 1] - g), b + leaf * (AWNINGS[k, 2] - b)
-    if facade != 3:
-        # frames, and sills that throw a line of shadow
+    doorway, leaf = 0.0, 0.0
+    if (facade == 5 or facade == 1) and (part in (RIGHT, LEFT)) and z < 2.8:
+        # a door instead of one of the ground floor's windows
+        left = float(seed % max(int(columns), 1)) * pitch + 0.5 * pitch - 0.55
+        doorway = between(at, wide, left - 0.12, left + 1.22) * below(z, tall, 2.7)
+        leaf = between(at, wide, left, left + 1.1) * below(z, tall, 2.1)
+        glass *= 1.0 - doorway
+    if facade != 3 and count > 0.0:
+        # frames around the panes and a bar between them
+        bars = stripes(at, wide, side + 0.5 * pane - 0.035, 0.07, pitch) * rows
+        glass *= 1.0 - 0.8 * bars
         frame = stripes(at, wide, side - 0.09, pane + 0.18, pitch) * inside
-        frame *= stripes(up, tall, sill - 0.1, high + 0.19, floor) * (count > 0)
-        frame = max(frame - glass, 0.0)
+        frame *= stripes(up, tall, sill - 0.1, high + 0.19, floor) * between(up, tall, 0.0, count * floor)
+        frame = max(frame - glass, 0.0) * (1.0 - doorway)
         light = 0.55 if facade != 2 else 0.25
         r, g, b = r + frame * (light - r), g + frame * (light - g), b + frame * (0.95 * light - b)
-        bars = stripes(at, wide, side + 0.5 * pane - 0.03, 0.06, pitch) * rows
-        glass *= 1.0 - 0.7 * bars
+    if leaf > 0.0:
+        k = (seed * 7) % 5
+        r, g, b = r + leaf * (AWNINGS[k, 0] - r), g + leaf * (AWNINGS[k, 1] - g), b + leaf * (AWNINGS[k, 2] - b)
     if glass > 0.0:
         blind, lit = 0.3, 0.0
         if wide < pitch and tall < floor:
@@ -165,9 +166,13 @@ def facade_colour(item, i, facade, seed, noise, part, x, y, z, wide, tall):
 @no_type_check
 def crown_colour(seed, noise, part, x, y, z, width):
     """Leaves; the colour differs from tree to tree and from ball to ball."""
-    leaf = noise_at(noise, (x + 0.7 * z) * 22.0, (y - 0.6 * z) * 22.0, width * 22.0)
-    clump = noise_at(noise, (x - 0.5 * z) * 6.0 + 50.0, (y + 0.8 * z) * 6.0, width * 6.0)
-    tone = max((0.85 + 0.35 * chance(seed, 11)) * (1.0 + 0.55 * leaf + 0.35 * clump + 0.10 * (part % 3 - 1)), 0.15)
+    # three planes, so that no side shows the streaks of one
+    leaf = noise_at(noise, x * 30.0, y * 30.0, width * 30.0) + noise_at(noise, y * 30.0 + 80.0, z * 30.0, width * 30.0)
+    leaf += noise_at(noise, z * 30.0, x * 30.0 + 160.0, width * 30.0)
+    clump = noise_at(noise, x * 7.0 + 50.0, z * 7.0, width * 7.0) + noise_at(
+        noise, z * 7.0, y * 7.0 + 20.0, width * 7.0
+    )
+    tone = max((0.85 + 0.35 * chance(seed, 11)) * (1.0 + 0.42 * leaf + 0.26 * clump + 0.08 * (part % 3 - 1)), 0.12)
     warm = chance(seed, 5)
     return 0.052 * tone * (0.75 + 0.85 * warm), 0.098 * tone * (0.9 + 0.2 * warm), 0.024 * tone, 0.0, 0.0
 
@@ -225,8 +230,9 @@ def sign_colour(kind, seed, part, u, v, width):
 @inner
 @no_type_check
 def head_colour(state, part, u, v, width):
-    """A light head's front at (u, v), in shares of its height from the centre; a lamp that is too small for a pixel
-    still lights it.
+    """A light head's front at (u, v), in shares of its height from the centre.
+
+    A lamp that is too small for a pixel still lights it.
     """
     if part != FRONT:
         return 0.016, 0.017, 0.016, 0.04, 0.0

@@ -102,7 +102,7 @@ def normal_at(item, tag, i, part, x, y, z):
         return 0.0, 1.0, 0.0
     if part == BOTTOM:
         return 0.0, 0.0, -1.0
-    if kind == BUILDING and (part == ROOF_LEFT or part == ROOF_RIGHT):
+    if kind == BUILDING and (part in (ROOF_LEFT, ROOF_RIGHT)):
         steep = (item[i, 7] - item[i, 8]) / item[i, 5]
         n = 1.0 / np.sqrt(1.0 + steep * steep)
         return 0.0, (steep if part == ROOF_LEFT else -steep) * n, n
@@ -125,7 +125,7 @@ def _thing_colour(item, tag, lights, noise, i, part, x, y, z, nx, ny, wide, tall
             tone = 1.0 + 0.35 * noise_at(noise, (x + y) * 40.0, z * 9.0, tall * 40.0)
             return 0.095 * tone, 0.068 * tone, 0.046 * tone, 0.0, 0.0
         return 0.20, 0.205, 0.21, 0.06, 0.0
-    if kind == SIGN or kind == HEAD:
+    if kind in (SIGN, HEAD):
         high = item[i, 7] - item[i, 6]
         v = z - 0.5 * (item[i, 6] + item[i, 7])
         if kind == SIGN:
@@ -209,7 +209,7 @@ def look(world, agents, ox, oy, oz, dx, dy, dz, angle, t, i, part):
         slide = z / sky[2]
         sunny = 1.0 - shade_at(cover, place[0], place[1], x - slide * sky[0], y - slide * sky[1], np.sqrt(size * long))
         if sunny > 0.02:
-            h, k, _ = walk(
+            _, k, _ = walk(
                 grid, start, thing, top, head, after, which, agent_top, item, tag,
                 x, y, z + LIFT, sky[0], sky[1], sky[2], 60.0, 1.0, 1.0,
             )  # fmt: skip
@@ -246,13 +246,13 @@ def look(world, agents, ox, oy, oz, dx, dy, dz, angle, t, i, part):
             sunny = 0.30 + 0.70 * min(max(0.5 + lit, 0.0), 1.0) * (0.45 + 0.55 * share)
             nx, ny, nz = sky[0], sky[1], sky[2]
         elif lit > 0.0:
-            h, k, _ = walk(
+            _h, k, _ = walk(
                 grid, start, thing, top, head, after, which, agent_top, item, tag,
                 x + LIFT * nx, y + LIFT * ny, z + LIFT * nz, sky[0], sky[1], sky[2], 150.0, 1.0, 0.0,
             )  # fmt: skip
             if k >= 0:
                 sunny = 0.0
-        if kind == BUILDING or kind == BAR or kind == BOX:
+        if kind in (BUILDING, BAR, BOX):
             dim *= 0.72 + 0.28 * min(z / 2.5, 1.0)
     lit = max(nx * sky[0] + ny * sky[1] + nz * sky[2], 0.0) * sunny
     up = 0.5 + 0.5 * nz
@@ -337,9 +337,7 @@ def draw(world, agents, ray, turn, origin, angle, side, table, met, rgb):
                     t = MISS if met[k, 3] >= MISS else t / alike
                     length = 1.0 / np.sqrt(dx * dx + dy * dy + dz * dz)
                     dx, dy, dz = dx * length, dy * length, dz * length
-                r, g, b, _ = look(
-                    world, agents, ox, oy, oz, dx, dy, dz, angle, t, int(met[k, 4]), int(met[k, 5])
-                )
+                r, g, b, _ = look(world, agents, ox, oy, oz, dx, dy, dz, angle, t, int(met[k, 4]), int(met[k, 5]))
                 red += alike * r
                 green += alike * g
                 blue += alike * b

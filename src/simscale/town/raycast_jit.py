@@ -5,9 +5,14 @@ run a hundred thousand times an image this took three times as long as the work.
 keep nothing, so they are compiled without that. Divisions by zero give infinities, as slab tests want them.
 """
 
+from typing import Any
+
 from numba import njit
 
-inner = njit(error_model="numpy", _nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+_OWNS_NOTHING: dict[str, Any] = {"error_model": "numpy", "_nrt": False}
+_NOT_FROM_PYTHON: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+
+inner = njit(**_OWNS_NOTHING, **_NOT_FROM_PYTHON)
 """Of a function that only other kernels call; it is compiled, and kept, as a part of them."""
-kernel = njit(cache=True, error_model="numpy", _nrt=False)
+kernel = njit(cache=True, **_OWNS_NOTHING)
 """Of a function that Python calls with arrays of its own."""

@@ -202,8 +202,8 @@ def _draw_ring(ring, low, size, slot, texel):
                 j = n - 1
                 for i in range(n):
                     if (ring[i, 1] > y) != (ring[j, 1] > y):
-                        if x < ring[j, 0] + (y - ring[j, 1]) * (ring[i, 0] - ring[j, 0]) / (ring[i, 1] - ring[j, 1]):
-                            inside = not inside
+                        at = ring[j, 0] + (y - ring[j, 1]) * (ring[i, 0] - ring[j, 0]) / (ring[i, 1] - ring[j, 1])
+                        inside = inside != (x < at)
                     j = i
                 hits += inside
             _add(slot, texel, row, column, hits / 16.0)

@@ -216,7 +216,7 @@ def hit_crown(item, i, ox, oy, oz, dx, dy, dz):
 @inner
 @no_type_check
 def hit_vehicle(item, i, ox, oy, oz, dx, dy, dz):
-    """A body, an upper part and four wheels; numbers of the row as in `raycast_solids.vehicle_rows`."""
+    """A body, an upper part and four wheels; numbers of the row as in `raycast_bodies.COLUMNS`."""
     half, wide, low, height = item[i, 4], item[i, 5], item[i, 6], item[i, 7]
     oz -= low
     height -= low
@@ -349,7 +349,7 @@ def hit_cone(item, i, ox, oy, oz, dx, dy, dz):
         for t in ((-b - root) / a, (-b + root) / a):
             if 0.0 < t < best and -tall <= z + t * dz <= 0.0:
                 best, part = t, 1
-    near, far, face = enter_box(
+    near, far, _face = enter_box(
         ox, oy, oz, dx, dy, dz, -item[i, 4], item[i, 4], -item[i, 5], item[i, 5], item[i, 6], item[i, 6] + 0.05 * tall
     )
     if near <= far and 0.0 < near < best:

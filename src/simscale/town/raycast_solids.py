@@ -15,6 +15,7 @@ from numba import njit
 
 from simscale.render import SemanticClass
 from simscale.scene import TrackKind, Tracks
+from simscale.town.raycast_bodies import vehicle_rows
 from simscale.town.raycast_shapes import BAR, BOX, BUILDING, CONE, CROWN, CYCLIST, HEAD, PERSON, SIGN, VEHICLE
 from simscale.town.scenery import Scenery
 
@@ -42,8 +43,15 @@ class Solids:
 def static_solids(scenery: Scenery) -> Solids:
     """Everything of a scenery that has a body."""
     return _joined(
-        [_buildings(scenery), _trunks(scenery), _crowns(scenery), _poles(scenery), _signs(scenery), _heads(scenery)]
-        + [_props(scenery)]
+        [
+            _buildings(scenery),
+            _trunks(scenery),
+            _crowns(scenery),
+            _poles(scenery),
+            _signs(scenery),
+            _heads(scenery),
+            _props(scenery),
+        ]
     )
 
 
@@ -77,47 +85,6 @@ def agents_of(tracks: Tracks, offset: Float[Array, "3"]) -> Solids:
         xyz[:, :2], yaw, size[:, :2] / 2, xyz[:, 2] - size[:, 2] / 2, xyz[:, 2] + size[:, 2] / 2,
         kind=shape, seed=seed, semantic=classes, style=style, own=own, who=here,
     )  # fmt: skip
-
-
-def vehicle_rows(size: Float[Array, "n 3"], seed: Array) -> Float[Array, "n 14"]:
-    """Body shapes from the size of the box: saloons, hatchbacks, off-road cars, vans, lorries and buses.
-
-    Columns: clearance, belt line, front edge of the bonnet, foot and head of the windscreen, foot and head of the rear
-    window, radius of the wheels, front and rear axle, how far the sides lean in, front end of the body, bottom and top
-    of the upper part, style (0 car, 1 van, 2 lorry, 3 bus).
-    """
-    length, width, height = size.T
-    half = length / 2
-    large, van = (height > 2.6) | (length > 7.0), (height > 1.95) & (height <= 2.6) & (length <= 7.0)
-    saloon = (length / height > 3.0) & (height < 1.6)
-    estate = ~saloon
-    bus = large & ((seed % 2 == 0) | (length > 11.0))
-    lorry = large & ~bus
-    wheel = np.clip(0.215 * height, 0.28, 0.36) + 0.14 * large
-    rows = np.zeros((len(size), 14))
-    rows[:, 0] = np.where(large, 0.32, 0.115 * height)
-    rows[:, 1] = np.where(van, 0.5, 0.6) * height
-    rows[:, 2] = np.where(van, 0.44, 0.51) * height
-    rows[:, 3] = half - np.where(van, 0.13, 0.215) * length
-    rows[:, 4] = half - np.where(van, 0.24, 0.385) * length
-    rows[:, 5] = -half + np.where(saloon, 0.13, 0.012) * length
-    rows[:, 6] = -half + np.where(saloon, 0.24, np.where(estate & ~van, 0.07, 0.02)) * length
-    rows[:, 7] = wheel
-    rows[:, 8] = half - np.where(large, 0.2, 0.185) * length
-    rows[:, 9] = -half + np.where(large, 0.22, 0.195) * length
-    rows[:, 10] = np.where(van, 0.05, 0.1) * width
-    rows[:, 11] = half
-    rows[:, 12] = rows[:, 1]
-    rows[:, 13] = height
-    for k, value in ((1, height), (2, height), (3, half), (4, half), (12, 1.0), (13, 0.0)):
-        rows[bus, k] = value if np.isscalar(value) else value[bus]
-    cab = 2.1
-    for k, value in (
-        (0, 0.6), (1, height), (2, height), (3, half), (4, half - 0.25), (5, half - cab), (6, half - cab),
-        (10, 0.05 * width), (11, half - cab - 0.1), (12, 0.35), (13, 0.88 * height),
-    ):  # fmt: skip
-        rows[lorry, k] = value if np.isscalar(value) else value[lorry]
-    return rows
 
 
 def _rows(xy, yaw, half, low, high, *, kind, seed, semantic, style, own=None, who=None) -> Solids:
@@ -271,6 +238,15 @@ def _sort(item, low, cell, top, place, thing):
                     thing[place[k]] = i
                 top[row, column] = max(top[row, column], item[i, 7])
                 place[k] += 1
+
+
+def most_cells(solids: Solids) -> int:
+    """How many entries `put_agents` needs at most."""
+    cos, sin = np.abs(solids.item[:, 2]), np.abs(solids.item[:, 3])
+    half, wide = solids.item[:, 4], solids.item[:, 5]
+    across = np.ceil(2 * (cos * half + sin * wide) / CELL) + 1
+    along = np.ceil(2 * (sin * half + cos * wide) / CELL) + 1
+    return int((across * along).sum())
 
 
 @njit(cache=True, error_model="numpy")

@@ -145,6 +145,8 @@ def street_colour(border, place, index, first, texel, near, noise, x, y, level, 
         paving = (a + fv * (b - a)) * 0.001
         yellow = border[int(v + 0.5), int(u + 0.5), 3]
     fine = noise_at(noise, x * 41.0, y * 41.0, mean * 41.0)
+    if mean < 0.02:
+        fine = 0.55 * fine + 0.75 * noise_at(noise, x * 173.0, y * 173.0, mean * 173.0)
     coarse = noise_at(noise, x * 4.1 + 31.0, y * 4.1, mean * 4.1)
     patch = noise_at(noise, x * 0.9 + 7.0, y * 0.9 + 91.0, mean * 0.9)
     on_road = below(road, edge, 0.0)
@@ -157,10 +159,10 @@ def street_colour(border, place, index, first, texel, near, noise, x, y, level, 
         on_road = 0.0
     r, g, b, paint, grass = 0.0, 0.0, 0.0, 0.0, 0.0
     if on_road > 0.0:
-        tone = 0.118 * (1.0 + 0.30 * fine + 0.17 * coarse + 0.16 * patch)
+        tone = 0.118 * (1.0 + 0.27 * fine + 0.06 * coarse + 0.06 * patch)
         # mended places are darker, with a hard rim
-        if patch > 0.62:
-            tone *= 0.80
+        if patch > 0.70:
+            tone *= 0.84
         r0, g0, b0 = tone, 1.0 * tone, 1.03 * tone
         stones = below(paving, mean, 0.0)
         if stones > 0.0:

@@ -64,9 +64,16 @@ def noise_at(noise, u, v, width):
 @no_type_check
 def stripes(x, width, low, wide, period):
     """Share of a pixel of this width at x that lies on stripes [low, low + wide] of a period."""
+    mean = wide / period
+    if width >= 2.0 * period:
+        return mean
     a, b = (x - low - 0.5 * width) / period, (x - low + 0.5 * width) / period
     fa, fb = np.floor(a), np.floor(b)
-    return (fb * wide + min((b - fb) * period, wide) - fa * wide - min((a - fa) * period, wide)) / width
+    share = (fb * wide + min((b - fb) * period, wide) - fa * wide - min((a - fa) * period, wide)) / width
+    if width > period:
+        # a box leaves a ripple, which would beat with the pixels
+        share = mean + (share - mean) * (2.0 - width / period)
+    return share
 
 
 @inner

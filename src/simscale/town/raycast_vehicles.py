@@ -76,7 +76,7 @@ def vehicle_normal(item, i, part, x, y, z):
             nx, ny = 1.0, 0.25 * y / wide
         elif face == REAR:
             nx, ny = -1.0, 0.25 * y / wide
-        elif face == LEFT or face == RIGHT:
+        elif face in (LEFT, RIGHT):
             ny = 1.0 if face == LEFT else -1.0
             belt, low = item[i, 9], item[i, 8]
             nz = 0.45 * ((z - low) / max(belt - low, 0.1) - 0.55)
@@ -126,7 +126,7 @@ def vehicle_colour(item, i, seed, part, x, y, z, width):
         share = (z - floor) / max(roof - floor, 0.1)
         glass = 0.0
         v = width / max(roof - floor, 0.1)
-        if face == FRONT or face == REAR:
+        if face in (FRONT, REAR):
             lean = item[i, 18] * share + 0.03
             glass = below(abs(y), width, wide - lean - 0.10) * between(share, v, 0.08, 0.92)
             if lorry:
@@ -136,7 +136,7 @@ def vehicle_colour(item, i, seed, part, x, y, z, width):
                     r, g, b = r + lamp * (0.8 - r), g + lamp * (0.8 - g), b + lamp * (0.76 - b)
                     dark = below(abs(y), width, wide - 0.55) * between(z, width, 0.6, 1.1)
                     r, g, b = r * (1 - 0.9 * dark), g * (1 - 0.9 * dark), b * (1 - 0.9 * dark)
-        elif face == LEFT or face == RIGHT:
+        elif face in (LEFT, RIGHT):
             # between windscreen and rear window, with pillars
             ahead = item[i, 11] + (item[i, 12] - item[i, 11]) * share - 0.10
             behind = item[i, 13] + (item[i, 14] - item[i, 13]) * share + 0.16
@@ -146,16 +146,15 @@ def vehicle_colour(item, i, seed, part, x, y, z, width):
             else:
                 pillar = between(x, width, -0.03 * half - 0.05, -0.03 * half + 0.05)
                 pillar = max(pillar, between(x, width, -0.42 * half - 0.06, -0.42 * half + 0.06))
-                if item[i, 9] < 0.55 * height and behind < -0.5 * half:
-                    # a van: sheet metal behind the driver's door, on every other one
-                    if seed % 2 == 0:
-                        glass *= 1.0 - below(x, width, 0.18 * half)
+                if seed % 2 == 0 and item[i, 9] < 0.55 * height and behind < -0.5 * half:
+                    # every other van: sheet metal behind the driver's door
+                    glass *= 1.0 - below(x, width, 0.18 * half)
                 glass *= 1.0 - pillar
         if glass > 0.0:
             r, g, b = r + glass * (GLASS - r), g + glass * (GLASS - g), b + glass * (1.2 * GLASS - b)
             mirror += glass * (0.45 - mirror)
         return r, g, b, mirror, glow
-    if part == LEFT or part == RIGHT:
+    if part in (LEFT, RIGHT):
         # wheel arches, sills, doors, handles, windows of a bus
         if bus:
             glass = between(z, width, 0.42 * height, 0.80 * height) * below(abs(x), width, half - 0.3)
@@ -167,10 +166,7 @@ def vehicle_colour(item, i, seed, part, x, y, z, width):
             door = between(x, width, half - 2.2, half - 1.0) * below(z, width, 0.8 * height) if part == RIGHT else 0.0
             r, g, b = r * (1 - 0.6 * door), g * (1 - 0.6 * door), b * (1 - 0.6 * door)
         elif lorry:
-            if seed % 3 == 0:
-                band = between(z, width, 0.45 * height, 0.62 * height)
-            else:
-                band = 0.0
+            band = between(z, width, 0.45 * height, 0.62 * height) if seed % 3 == 0 else 0.0
             base = 0.55
             r, g, b = base + band * (r - base), base + band * (g - base), base + band * (b - base)
             mirror = 0.03
@@ -200,7 +196,7 @@ def vehicle_colour(item, i, seed, part, x, y, z, width):
             tone = wheel_colour(distance, np.arctan2(up, off), radius, width)
             r, g, b = r + tyre * (tone - r), g + tyre * (tone - g), b + tyre * (tone - b)
         return r, g, b, mirror, glow
-    ahead = part == FRONT or part == CHAMFER or part == CHAMFER + 1
+    ahead = part in (FRONT, CHAMFER) or part == CHAMFER + 1
     behind = part == REAR or part == CHAMFER + 2 or part == CHAMFER + 3
     if ahead and bus:
         glass = between(z, width, 0.36 * height, 0.85 * height) * below(abs(y), width, wide - 0.1)

@@ -11,6 +11,7 @@ kind, and lines) lies on top of all of them and leaves what is below as it is.
 
 from dataclasses import dataclass, fields
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -208,7 +209,7 @@ FAIR_SKY = Sky(sun=np.array([0.48, -0.36, 0.8]), clouds=0.35, haze=900.0, seed=0
 """An afternoon; the sun stands in the south-east of the location's frame, 53 degrees high."""
 
 
-def no_rows(table: type):
+def no_rows(table: type) -> Any:
     """An empty table of one of the kinds in `TABLES`."""
     arrays = {}
     for field in fields(table):
@@ -226,7 +227,7 @@ def bare_scenery(location: str, *, sky: Sky = FAIR_SKY) -> Scenery:
     return Scenery(location=location, sky=sky, **{name: no_rows(table) for name, table in TABLES.items()})
 
 
-def joined(*tables):
+def joined(*tables: Any) -> Any:
     """Rows of several tables of one kind, in order."""
     first = tables[0]
     arrays = {f.name: np.concatenate([getattr(t, f.name) for t in tables]) for f in fields(first) if f.name != "start"}
