@@ -45,7 +45,7 @@ def test_no_route_its_end_and_one_far_away_say_nothing():
 
 def test_status_is_command_velocity_acceleration():
     scene = straight_scene(speed=8.0)
-    state = CarState.unpacked(np.array([5.0, 1.0, 0.3, 4.0, -0.5, 1.5, 0.25, 0.0, 0.0, 0.0, 0.0]))
-    np.testing.assert_allclose(status_of(scene, state), [0, 1, 0, 0, 4.0, -0.5, 1.5, 0.25])
+    state = CarState.unpacked(np.array([5.0, 1.0, 0.3, 4.0, -0.5, 1.5, 0.0, 0.0, 0.0, 0.2, 0.0]))
+    np.testing.assert_allclose(status_of(scene, state), [0, 1, 0, 0, 4.0, -0.5, 1.5, 0.8], atol=1e-6)
     without = dataclasses.replace(scene, route=np.zeros(0, dtype=np.int64))
     assert status_of(without, state)[:4].tolist() == [0, 0, 0, 1]

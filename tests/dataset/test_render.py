@@ -1,12 +1,16 @@
 """Rendering ahead of time and on demand: one recipe, the same examples, whoever renders them and when."""
 
 import dataclasses
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from rendered import SMALL, tiny_samples, tiny_town
+from simscale.cli.commands import Render
+from simscale.cli.render import run as run_render
 from simscale.cli.rendering import render, targets_of
 from simscale.dataset.loading import read_examples
 from simscale.dataset.on_demand import OnDemand
@@ -70,6 +74,15 @@ def test_a_flipped_bit_is_found_and_never_read(world, tmp_path):
         read_examples(tmp_path / "out", size=SMALL.size)
 
 
+def test_the_command_renders_a_dataset_and_says_what_it_did(world, tmp_path, capsys):
+    command = Render(samples=(world / "samples",), out=tmp_path / "out", size=SMALL.size, workers=1, json=True)
+    assert run_render(command) == 0
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (told["images"], told["examples"], told["streets"]) == (5, 8, ["town-1-240m"])
+    with pytest.raises(BadInput, match="2 datasets"):
+        run_render(dataclasses.replace(command, samples=(world, world)))
+
+
 def test_two_experts_see_one_image(world, tmp_path):
     report = rendered(sample_sources(world / "samples"), tmp_path / "out")
     examples = read_examples(tmp_path / "out", size=SMALL.size)
@@ -130,7 +143,7 @@ def test_what_cannot_be_rendered_is_said_before_any_work(world, tmp_path):
 
 
 def test_a_sample_whose_scene_is_gone_or_another_is_refused(world, tmp_path):
-    town = tiny_town(tmp_path / "town")
+    town = shutil.copytree(world / "town", tmp_path / "town")
     dataset = tiny_samples(tmp_path / "samples", town)
     (path,) = scene_files(town)
     scene = read_scene(path)
@@ -144,7 +157,7 @@ def test_a_sample_whose_scene_is_gone_or_another_is_refused(world, tmp_path):
 
 
 def test_a_rig_that_lacks_a_camera_is_refused(world, tmp_path):
-    town = tiny_town(tmp_path / "town")
+    town = shutil.copytree(world / "town", tmp_path / "town")
     (path,) = scene_files(town)
     scene = read_scene(path)
     write_scene(dataclasses.replace(scene, cameras=chosen(navsim_rig(), "CAM_F0", "CAM_L0")), town)

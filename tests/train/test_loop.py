@@ -12,11 +12,14 @@ from pathlib import Path
 import pytest
 
 from rendered import plain_folder
+from simscale.cli.commands import Train
+from simscale.cli.train import run as run_train
 from simscale.dataset.mixture import Mixture
 from simscale.dataset.sensors import SENSORS
 from simscale.planners import read_checkpoint
 from simscale.scene import BadInput
 from simscale.train import TrainConfig
+from simscale.train.config import plain
 from simscale.train.loop import CHECKPOINT, METRICS, rate_at, train
 
 
@@ -130,10 +133,20 @@ def test_a_folder_begun_with_another_recipe_is_refused(folders, tmp_path):
         train(config(folders, steps=1, seed=3), tmp_path / "out")
 
 
+def test_the_command_trains_a_recipe_file_and_draws_its_curves(folders, tmp_path, capsys):
+    recipe = tmp_path / "recipe.json"
+    recipe.write_text(json.dumps({"schema_version": 1, "train": plain(config(folders, steps=2))}))
+    assert run_train(Train(recipe=str(recipe), out=tmp_path / "out", json=True)) == 0
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert told["steps"] == 2 and told["last"]["validation_ade"] > 0
+    assert (tmp_path / "out/curves.png").read_bytes().startswith(b"\x89PNG")
+
+
 SCRIPT = """
 import sys
 from pathlib import Path
 from test_loop import config
+from simscale.train.config import plain
 from simscale.train.loop import train
 whole = config(Path(sys.argv[1]), steps=30, save_every=3)
 train(whole, Path(sys.argv[2]), on_step=lambda row: print(row["step"], flush=True))

@@ -12,7 +12,7 @@ from simscale.dataset.files import write_whole
 from simscale.engine.progress import progress
 from simscale.scene import BadInput
 from simscale.train import TrainConfig, read_config
-from simscale.train.loop import METRICS, TrainReport, train
+from simscale.train.loop import METRICS, Row, TrainReport, train
 from simscale.viz.curves import learning_curves
 from simscale.viz.image import png_of
 
@@ -72,7 +72,7 @@ class _Watch:
         self._bar = progress("train", total=total, noun="steps", done=done)
         self._advance = self._bar.__enter__()
 
-    def advance(self, row: dict[str, float]) -> None:
+    def advance(self, row: Row) -> None:
         """One step."""
         self._advance(1, f"loss {row['total']:.2f}")
 

@@ -68,11 +68,15 @@ def command_of(route_xy: Float[Array, "n 2"], xy: Float[Array, "2"], *, speed: f
 def status_of(scene: Scene, state: CarState) -> Float32[Array, "8"]:
     """What a planner is told of the car: command (one-hot), velocity, acceleration (planners.md 1.2).
 
+    Acceleration to the side is speed times yaw rate (ours). A log's state holds it, and the two agree to 0.04 m/s^2;
+    a simulated one does not, and a planner would learn to tell the one from the other by it.
+
     Args:
         scene: Its map and route.
         state: The car, []; it may be anywhere.
     """
     status = np.zeros(8, dtype=np.float32)
     status[command_of(path_of(scene.road, scene.route), state.xy, speed=float(state.speed))] = 1.0
-    status[4:6], status[6:8] = state.velocity, state.acceleration
+    status[4:6] = state.velocity
+    status[6:8] = state.acceleration[0], state.velocity[0] * state.yaw_rate
     return status

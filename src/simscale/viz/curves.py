@@ -22,7 +22,7 @@ WORDS = {
 TRAINING, VALIDATION = "#5b7fa6", EXPERT["planner"]
 
 
-def learning_curves(rows: Sequence[dict[str, float]]) -> Figure:
+def learning_curves(rows: Sequence[dict[str, int | float]]) -> Figure:
     """One panel a term.
 
     Args:
@@ -41,7 +41,7 @@ def learning_curves(rows: Sequence[dict[str, float]]) -> Figure:
     return figure
 
 
-def _draw(axes: Axes, rows: Sequence[dict[str, float]], term: str, validation: str) -> None:
+def _draw(axes: Axes, rows: Sequence[dict[str, int | float]], term: str, validation: str) -> None:
     for name, colour, noun in ((term, TRAINING, "training"), (validation, VALIDATION, "validation")):
         points = np.array([(row["step"], row[name]) for row in rows if name in row]).reshape(-1, 2)
         if len(points) == 0:
