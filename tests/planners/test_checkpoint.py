@@ -68,6 +68,9 @@ def test_another_preset_or_planner_than_asked_for_is_refused(path, tmp_path):
     file = write(tmp_path / "own.safetensors", kind.build(own), info)
     assert read_checkpoint(file)[1].config == own
     refused(lambda: read_checkpoint(file, preset="nano"), "agents 5", "expected nano")
+    earlier = dataclasses.replace(NANO, trunk=dataclasses.replace(NANO.trunk, dropout=0.3))
+    file = write(tmp_path / "earlier.safetensors", kind.build(earlier), dataclasses.replace(INFO, config=earlier))
+    refused(lambda: read_checkpoint(file, preset="nano"), "another configuration (trunk.dropout 0.3)", "expected nano")
 
 
 def test_damaged_and_foreign_files_are_refused(path, tmp_path):

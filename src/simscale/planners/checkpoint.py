@@ -111,7 +111,8 @@ def read_checkpoint(
     if preset is not None:
         expected = PLANNERS[info.planner].presets[preset]
         if info.config != expected:
-            raise BadInput(path, "preset", info.preset or _difference(info.config, expected), preset)
+            other = info.preset not in ("", preset)  # else its own configuration, or the preset's of another version
+            raise BadInput(path, "preset", info.preset if other else _difference(info.config, expected), preset)
     with safe_open(path, framework="pt") as file:
         state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     return _filled(path, info, state), info
@@ -185,6 +186,14 @@ def _config_of(path: Path, planner: str, said: dict[str, Any]) -> Any:
 
 def _difference(config: Any, expected: Any) -> str:
     """What makes a configuration another one, in words."""
-    found, wanted = dataclasses.asdict(config), dataclasses.asdict(expected)
+    found, wanted = _flat(dataclasses.asdict(config)), _flat(dataclasses.asdict(expected))
     odd = [f"{name} {value}" for name, value in found.items() if wanted.get(name) != value]
     return f"another configuration ({', '.join(odd)})"
+
+
+def _flat(table: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A nested table as one with dotted names."""
+    flat: dict[str, Any] = {}
+    for name, value in table.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
+    return flat

@@ -42,6 +42,8 @@ class TrunkConfig:
     fusion_expansion: int = 4  # hidden width of a layer's MLP, in widths of the stage
     dropout: float = 0.1  # of embedding, attention and residual
     neck_width: int = 64
+    position_std: float = 0.0  # of the fusion's position embedding before training
+    linear_std: float | None = 0.02  # of the fusion's linear layers before training; None: torch's own initialisation
 
     @property
     def fused_size(self) -> int:
@@ -101,11 +103,12 @@ class Fusion(nn.Module):
         self.image_tokens, self.bev_tokens = config.image_tokens, config.bev_tokens
         self.image_count = config.image_tokens[0] * config.image_tokens[1]
         bev_count = config.bev_tokens[0] * config.bev_tokens[1]
-        self.pos_emb = nn.Parameter(torch.zeros(1, self.image_count + bev_count, width))
+        self.pos_emb = nn.Parameter(config.position_std * torch.randn(1, self.image_count + bev_count, width))
         self.drop = nn.Dropout(config.dropout)
         self.blocks = nn.Sequential(*(FusionLayer(width, config) for _ in range(config.fusion_layers)))
         self.ln_f = nn.LayerNorm(width)
-        self.apply(_initialise_linear)
+        if config.linear_std is not None:
+            _initialise_linear(self, config.linear_std)
 
     def forward(
         self, image: Float[Tensor, "b c h w"], bev: Float[Tensor, "b c i j"]
@@ -177,8 +180,9 @@ def resized(x: Float[Tensor, "b c h w"], size: tuple[int, ...]) -> Float[Tensor,
     return functional.interpolate(x, size=size, mode="bilinear", align_corners=False)
 
 
-def _initialise_linear(module: nn.Module) -> None:
+def _initialise_linear(module: nn.Module, std: float) -> None:
     """As the reference: small weights, no bias."""
-    if isinstance(module, nn.Linear):
-        nn.init.normal_(module.weight, 0.0, 0.02)
-        nn.init.zeros_(module.bias)
+    for part in module.modules():
+        if isinstance(part, nn.Linear):
+            nn.init.normal_(part.weight, 0.0, std)
+            nn.init.zeros_(part.bias)
