@@ -111,7 +111,8 @@ def _result(one: _Running, folder: Path) -> dict[str, Any]:
         said = (folder / f"{name}.log").read_text().strip().splitlines()[-TAIL:]
         raise StepFailed(f"{name} ended with {one.process.returncode}: {' '.join(said)} (see {folder / name}.log)")
     result = json.loads((folder / f"{name}.out").read_text().strip().splitlines()[-1])
-    kept = {"arguments": list(one.step.arguments), "version": __version__, "result": result}
+    seconds = round(time.monotonic() - one.begun, 1)
+    kept = {"arguments": list(one.step.arguments), "version": __version__, "seconds": seconds, "result": result}
     write_whole(folder / f"{name}.json", json.dumps(kept, indent=1).encode() + b"\n")
     (folder / f"{name}.out").unlink()
     return result
