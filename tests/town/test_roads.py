@@ -7,6 +7,7 @@ from simscale.scene.seeds import generator_of
 from simscale.town.curves import curvature_of
 from simscale.town.layout import layout_of
 from simscale.town.roads import LANE_WIDTH, roads_of
+from simscale.town.roundabout import RADIUS
 
 SEEDS = range(8)
 
@@ -75,3 +76,18 @@ def test_oncoming_lanes_keep_a_lane_width_apart_all_along():
     forward, backward = (town.line[i] for i in inner)
     apart = np.hypot(*(forward[:, None] - backward[None]).transpose(2, 0, 1)).min(1)
     np.testing.assert_allclose(apart, LANE_WIDTH, atol=0.05)
+
+
+def test_ways_through_a_roundabout_share_its_ring_and_run_counter_clockwise():
+    for seed in range(3):
+        town = roads(seed)
+        crossing = int(np.flatnonzero(town.layout.roundabout)[0])
+        ways = np.flatnonzero((town.before >= 0) & (town.crossing == crossing))
+        arms = int((town.layout.arm_street[crossing] >= 0).sum())
+        assert len(ways) == arms * (arms - 1)
+        for way in ways:
+            from_middle = town.line[way] - town.layout.xy[crossing]
+            assert np.hypot(*from_middle.T).min() == pytest.approx(RADIUS, abs=0.6)
+            angle = np.unwrap(np.arctan2(*from_middle.T[::-1]))
+            assert angle[-1] > angle[0]
+        assert town.layout.lights[crossing] == 0

@@ -15,6 +15,7 @@ from simscale.town.cars import Drivers
 from simscale.town.conflicts import BOX_FRONT, BOX_REAR, Conflicts
 from simscale.town.riders import Riders
 from simscale.town.roads import Roads
+from simscale.town.roundabout import Rings, ring_angles
 from simscale.town.trips import Trip
 
 Array = np.ndarray
@@ -62,6 +63,7 @@ class Crossings:
         self.crossing, self.approach = roads.crossing.tolist(), roads.approach.tolist()
         self.before, self.after, self.rank = roads.before.tolist(), roads.after.tolist(), roads.rank.tolist()
         self.lit = roads.layout.lights.astype(bool).tolist()
+        self.rings = _rings_of(roads)
         self.siblings = {
             c: [other for other in meets if self.before[other] == self.before[c]] for c, meets in conflicts.items()
         }
@@ -69,6 +71,7 @@ class Crossings:
     def locate(self, station: list[float]) -> None:
         """Puts every car on its element, and takes back the admission of those who have left their crossing."""
         self.on = defaultdict(list)
+        self.station = station
         for i, trip in enumerate(self.trips):
             while self.at[i] + 1 < len(trip.begin) and station[i] >= trip.begin[self.at[i] + 1]:
                 self.at[i] += 1
@@ -164,6 +167,10 @@ class Crossings:
         if k >= len(trip.elements):
             return []
         mine, begin = trip.elements[k], trip.begin[k]
+        if mine in self.rings.pairs:
+            if self._on_lane(i) and not self._is_let_in(i):
+                return []
+            return [(j, begin + s) for s, j in self.rings.ahead(mine, station - begin, self._places(mine)) if j != i]
         return [
             (j, begin + s)
             for other in self.siblings[mine]
@@ -180,6 +187,15 @@ class Crossings:
         favoured, theirs = self.favoured.get(self.crossing[connector], (-1, -1))
         if favoured not in (-1, i) and self.before[theirs] != lane and theirs in self.conflicts[connector]:
             return False
+        if connector in self.rings.pairs:
+            at = station[i] - self.trips[i].begin[self.at[i] + 1]
+            others = {
+                j: (self.front[j], self.rear[j], speed[j])
+                for other, _ in self.rings.pairs[connector]
+                for j in self.holders[other]
+            }
+            free = self.rings.has_gap(connector, at, self.front[i], self.rear[i], self._places(connector), others)
+            return free and self._has_room(i, self.after[connector], speed)
         for other, (_, leaves) in self.conflicts[connector].items():
             if self.before[other] == lane:
                 continue
@@ -193,6 +209,13 @@ class Crossings:
                 if self._somebody_comes(other, connector, wanted, station, speed):
                     return False
         return self._has_room(i, self.after[connector], speed)
+
+    def _places(self, connector: int) -> dict[int, list[tuple[float, int]]]:
+        """Where those are who have been let into a roundabout: connector -> (station on it, who)."""
+        return {
+            other: [(self.station[j] - self.trips[j].begin[self.admitted[j]], j) for j in self.holders[other]]
+            for other, _ in self.rings.pairs[connector]
+        }
 
     def _is_in_the_way(self, j: int, other: int, connector: int, station: float) -> bool:
         begin = self.trips[j].begin[self.admitted[j]]
@@ -244,3 +267,13 @@ class Crossings:
 
     def _approach(self, element: int) -> int:
         return 4 * self.crossing[element] + self.approach[element]
+
+
+def _rings_of(roads: Roads) -> Rings:
+    layout = roads.layout
+    enter, span = {}, {}
+    for c in np.flatnonzero((roads.before >= 0) & (layout.roundabout[roads.crossing] > 0)).tolist():
+        arm_yaw = layout.arm_yaw[roads.crossing[c]]
+        start_yaw = float(arm_yaw[roads.approach[c]] + np.pi)
+        enter[c], span[c] = ring_angles(start_yaw, float(arm_yaw[roads.leaves_by[c]]))
+    return Rings(roads.before.tolist(), enter, span, roads.length, roads.crossing)

@@ -142,7 +142,10 @@ def add_signs(furniture: Furniture, roads: Roads, side: Side) -> None:
         _put(furniture, side, float(side.station[first]) - 1.0, SignKind.PARKING, size=0.6)
     crossing, approach = int(roads.crossing[lane]), int(roads.approach[lane])
     inside = (roads.crossing == crossing) & (roads.approach == approach) & (roads.before >= 0)
-    if not roads.layout.lights[crossing] and roads.rank[inside].min() >= 2:
+    if roads.layout.roundabout[crossing]:
+        _put(furniture, side, side.length - 3.0, SignKind.ROUNDABOUT, size=0.8)
+        _put(furniture, side, side.length - 1.2, SignKind.GIVE_WAY, size=0.9)
+    elif not roads.layout.lights[crossing] and roads.rank[inside].min() >= 2:
         _put(furniture, side, side.length - float(roads.hold[lane]) - 0.5, SignKind.GIVE_WAY, size=0.9)
 
 

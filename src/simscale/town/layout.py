@@ -1,10 +1,10 @@
 """Plan of a town: a shaken grid of crossings, and the streets between them.
 
 The corners of the grid are bends of a street; its rim has T crossings, its inside four-way crossings, some of which
-lose an arm. One row and one column are avenues with two lanes a direction.
+lose an arm. One row and one column are avenues with two lanes a direction; one crossing is a roundabout.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -41,6 +41,7 @@ class Layout:
     arm_yaw: Float[Array, "j 4"]  # heading in which an arm leaves, rad
     arm_street: Int[Array, "j 4"]  # street at an arm, -1 where there is none
     lights: Int[Array, " j"]  # 1 where the crossing has traffic lights
+    roundabout: Int[Array, " j"]  # 1 where it is a roundabout
     ends: Int[Array, "s 2 2"]  # for both ends of a street: crossing, arm
     lanes: Int[Array, " s"]  # lanes a direction
     speed_limit: Float[Array, " s"]  # m/s
@@ -70,11 +71,12 @@ def layout_of(rng: np.random.Generator, *, size: float) -> Layout:
     ends[..., 0] = number[ends[..., 0]]
     towards = _arm_targets(edges, nodes, n)
     streets = len(edges)
-    return Layout(
+    layout = Layout(
         xy=nodes[crossing],
         arm_yaw=_arm_yaw(nodes, towards)[crossing],
         arm_street=arms[crossing],
         lights=_lights(rng, arms[crossing], is_avenue),
+        roundabout=np.zeros(len(crossing), dtype=np.int64),
         ends=ends,
         lanes=np.where(is_avenue, 2, 1),
         speed_limit=np.where(is_avenue, AVENUE_LIMIT, rng.choice(SIDE_LIMITS, streets)),
@@ -82,6 +84,7 @@ def layout_of(rng: np.random.Generator, *, size: float) -> Layout:
         longest_leg=rng.uniform(22.0, 45.0, streets),
         parking=_parking(rng, is_avenue),
     )
+    return _with_roundabout(rng, layout, is_avenue)
 
 
 def _edges(rng: np.random.Generator, n: int) -> list[tuple]:
@@ -135,6 +138,17 @@ def _lights(rng: np.random.Generator, arms: Array, is_avenue: Array) -> Array:
     on_avenue = ((arms >= 0) & is_avenue[arms]).any(1)
     chance = np.where(on_avenue & ((arms >= 0).sum(1) == 4), 1.0, chance)
     return (rng.random(len(arms)) < chance).astype(np.int64)
+
+
+def _with_roundabout(rng: np.random.Generator, layout: Layout, is_avenue: Array) -> Layout:
+    """Makes one crossing without an avenue a roundabout, a four-way crossing where there is one."""
+    arms = (layout.arm_street >= 0).sum(1)
+    fit = ~((layout.arm_street >= 0) & is_avenue[layout.arm_street]).any(1)
+    best = np.flatnonzero(fit & (arms == arms[fit].max(initial=0)))
+    if not len(best):
+        return layout
+    chosen = np.arange(len(arms)) == rng.choice(best)
+    return replace(layout, lights=np.where(chosen, 0, layout.lights), roundabout=chosen.astype(np.int64))
 
 
 def _parking(rng: np.random.Generator, is_avenue: Array) -> Array:

@@ -11,7 +11,7 @@ import shapely
 from jaxtyping import Float
 
 from simscale.geometry.angles import direction
-from simscale.geometry.polygons import ragged
+from simscale.geometry.polygons import ragged, rings_without_holes
 from simscale.scene import RoadKind, RoadMap
 from simscale.town.curves import beside, headings_of
 from simscale.town.parking import Bay
@@ -170,14 +170,20 @@ def _add_crossings(table: _Table, roads: Roads) -> None:
                 name = f"crosswalk{crossing}.{arm}"
                 table.add(name, RoadKind.CROSSING, _band(at, yaw, *CROSSWALK, -wide, wide))
             _add_stop_line(table, roads, crossing, int(arm))
-        table.add(f"crossing{crossing}", RoadKind.INTERSECTION, _outline(shapely.union_all(parts)))
+        area = shapely.union_all(parts)
+        if layout.roundabout[crossing]:  # around islands
+            rings = [_thinned(ring) for ring in rings_without_holes(area.buffer(0.05, join_style="mitre"))]
+            for part, ring in enumerate(ring for ring in rings if shapely.Polygon(ring).area > 1.0):
+                table.add(f"crossing{crossing}.part{part}", RoadKind.INTERSECTION, ring)
+        else:
+            table.add(f"crossing{crossing}", RoadKind.INTERSECTION, _outline(area))
 
 
 def _add_stop_line(table: _Table, roads: Roads, crossing: int, arm: int) -> None:
     """A line across the lanes that come in, where they have to wait: with lights, or off the main road."""
     inside = (roads.crossing == crossing) & (roads.approach == arm) & (roads.before >= 0)
     lights = roads.layout.lights[crossing]
-    if not lights and roads.rank[inside].min() < 2:
+    if not lights and not roads.layout.roundabout[crossing] and roads.rank[inside].min() < 2:
         return
     hold = CROSSING_HOLD if lights else float(roads.hold[roads.before[inside][0]])
     at, yaw = arm_pose(roads.layout, roads.reach, crossing, arm)

@@ -13,6 +13,7 @@ from simscale.geometry.angles import direction, wrap
 from simscale.geometry.polylines import stations_of
 from simscale.town.curves import beside, headings_of, join
 from simscale.town.layout import Layout
+from simscale.town.roundabout import HOLD, REACH, round_line
 
 Array = np.ndarray
 
@@ -98,7 +99,7 @@ def roads_of(layout: Layout) -> Roads:
 
 def _reach(layout: Layout) -> Array:
     widest = np.where(layout.arm_street >= 0, layout.lanes[layout.arm_street], 0).max(1)
-    return CORNER_LEG + (widest - 0.5) * LANE_WIDTH
+    return np.where(layout.roundabout > 0, REACH, CORNER_LEG + (widest - 0.5) * LANE_WIDTH)
 
 
 def arm_pose(layout: Layout, reach: Float[Array, " j"], crossing: int, arm: int) -> tuple[Array, float]:
@@ -138,10 +139,16 @@ def _lane_rows(layout: Layout, middle: tuple[Array, ...]) -> list[dict]:
                         "approach": approach,
                         "from": (from_crossing, from_arm),
                         "speed_limit": layout.speed_limit[street],
-                        "hold": CROSSING_HOLD if layout.lights[crossing] else PLAIN_HOLD,
+                        "hold": _hold(layout, int(crossing)),
                     }
                 )
     return rows
+
+
+def _hold(layout: Layout, crossing: int) -> float:
+    if layout.roundabout[crossing]:
+        return HOLD
+    return CROSSING_HOLD if layout.lights[crossing] else PLAIN_HOLD
 
 
 def _connector_rows(layout: Layout, lanes: list[dict], crossing: int) -> list[dict]:
@@ -157,16 +164,21 @@ def _connector_rows(layout: Layout, lanes: list[dict], crossing: int) -> list[di
             end_yaw = float(layout.arm_yaw[crossing, leaves_by])
             start_yaw = float(wrap(np.float64(layout.arm_yaw[crossing, arm] + np.pi)))
             turn = _turn_of(arm, leaves_by)
+            start, end = lanes[lane]["line"][-1], lanes[target]["line"][0]
+            if layout.roundabout[crossing]:
+                line = round_line(layout.xy[crossing], start, start_yaw, end, end_yaw)
+            else:
+                line = join(start, start_yaw, end, end_yaw)
             rows.append(
                 {
-                    "line": join(lanes[lane]["line"][-1], start_yaw, lanes[target]["line"][0], end_yaw),
+                    "line": line,
                     "crossing": crossing,
                     "approach": arm,
                     "leaves_by": leaves_by,
                     "before": lane,
                     "after": target,
                     "turn": turn,
-                    "rank": (arm not in main_road) * 2 + (turn == 1),
+                    "rank": 0 if layout.roundabout[crossing] else (arm not in main_road) * 2 + (turn == 1),
                     "speed_limit": min(lanes[lane]["speed_limit"], lanes[target]["speed_limit"]),
                 }
             )

@@ -53,9 +53,9 @@ class TownSettings:
     """Scenes to write."""
     duration: float = 20.0
     """Length of a drive, s."""
-    cars_per_km: float = 20.0
+    cars_per_km: float = 17.0
     """Moving cars, vans, trucks and buses for each km of street, both directions together."""
-    cyclists_per_km: float = 4.0
+    cyclists_per_km: float = 3.5
     """Cyclists likewise."""
     people_per_km: float = 24.0
     """People on foot likewise."""
@@ -197,10 +197,10 @@ def _trips(rng: np.random.Generator, roads: Roads, drivers: Drivers, *, length: 
 
 
 def _free_elements(roads: Roads, drivers: Drivers, driver: int) -> Array:
-    """Long vehicles do not turn right, cyclists keep to the outermost lanes."""
+    """Long vehicles do not turn right nor go round, cyclists keep to the outermost lanes."""
     fit = np.ones(len(roads.line), dtype=bool)
     if drivers.size[driver, 0] > LONG:
-        fit &= roads.turn >= 0
+        fit &= (roads.turn >= 0) & ~((roads.before >= 0) & (roads.layout.roundabout[roads.crossing] > 0))
     if drivers.kind[driver] == TrackKind.BICYCLE:
         lane = np.arange(len(fit)) < roads.lanes
         fit &= ~lane | (roads.index == roads.layout.lanes[roads.street] - 1)
