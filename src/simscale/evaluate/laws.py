@@ -5,7 +5,8 @@ follows the human for 1.5 s and then, for 2.5 s instead of 4, adds smooth offset
 taking an entry of a vocabulary; the offsets are wider, and the car may still move sideways at the end. A planner that
 learned the generator's states alone, and not to drive, fails the second law.
 
-Both are checked as generation checks: no contact, on the road, not oncoming, no red light, comfortable, not lost.
+Both are checked as generation checks (no contact, on the road, not oncoming, no red light, comfortable, not lost), and
+a good driver must still have a way on (`chance.py`).
 """
 
 from collections.abc import Callable
@@ -15,9 +16,11 @@ import numpy as np
 from jaxtyping import Float
 
 from simscale.dynamics import coast, simulate, with_steering
+from simscale.evaluate.chance import can_be_saved
 from simscale.evaluate.seeds import PERTURBATION_SEED
 from simscale.generate.perturbing import attempt, candidates_of
 from simscale.generate.place import place_of, token_name
+from simscale.generate.records import tracks_beside
 from simscale.generate.sample import HORIZON, ROLLOUT_LENGTH
 from simscale.generate.settings import GenerateSettings
 from simscale.generate.verdict import perturbation_verdicts
@@ -33,6 +36,8 @@ Array = np.ndarray
 
 HISTORY = 15
 """Steps before the decision point that comfort sees: 1.5 s."""
+MOST_ROUNDS = 2
+"""The generator's law makes so many rounds for each start that is wanted, should some find none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +85,9 @@ def generator_law(origin: Origin, count: int) -> list[Departure]:
     candidates = candidates_of(scene, t0, origin.vocabulary, SETTINGS, vehicle=scene.vehicle)
     place = place_of(scene, t0, centre_line=origin.line)
     visited, found = np.zeros(len(candidates.grid), dtype=bool), []
-    for round_ in range(count):
+    for round_ in range(MOST_ROUNDS * count):
+        if len(found) == count:
+            break
         tried = attempt(
             candidates,
             visited,
@@ -96,7 +103,8 @@ def generator_law(origin: Origin, count: int) -> list[Departure]:
         if tried.passed:
             (rollout, index), chosen = tried.rollouts[-1], int(tried.tried[-1])
             ego, deviation = candidates.ego[chosen], candidates.deviation[chosen]
-            found.append(Departure(ego=ego, rollout=rollout, index=index, deviation=deviation))
+            drive = Departure(ego=ego, rollout=rollout, index=index, deviation=deviation)
+            found += [drive] if _has_a_chance(origin, drive) else []
     return found
 
 
@@ -114,12 +122,27 @@ def unseen_law(origin: Origin, count: int, *, law: UnseenLaw | None = None) -> l
         rollout = origin.traffic.roll(origin.traffic.start(), ego)
         verdicts = perturbation_verdicts(ego, rollout.tracks, place, vehicle=scene.vehicle, history=history)
         for index, reason in enumerate(verdicts):
-            if not reason and len(found) < count:
-                off = deviation[new[first + index]]
-                found.append(Departure(ego=ego[index], rollout=rollout, index=index, deviation=off))
+            if reason or len(found) == count:
+                continue
+            off = deviation[new[first + index]]
+            drive = Departure(ego=ego[index], rollout=rollout, index=index, deviation=off)
+            found += [drive] if _has_a_chance(origin, drive) else []
         if len(found) == count:
             break
     return found
+
+
+def _has_a_chance(origin: Origin, drive: Departure) -> bool:
+    scene, now = origin.scene, origin.instant + HORIZON
+    return can_be_saved(
+        drive.ego[HORIZON],
+        drive.ego[HORIZON - HISTORY : HORIZON],
+        tracks_beside(drive.rollout, drive.index).at(HORIZON, HORIZON + 1),
+        place_of(scene, now, centre_line=origin.line),
+        traffic=origin.traffic,
+        state=drive.rollout.state_at(drive.index, HORIZON),
+        vehicle=scene.vehicle,
+    )
 
 
 def _offset_drives(origin: Origin, law: UnseenLaw) -> CarState:

@@ -20,7 +20,7 @@ from simscale.traffic.rollout import TrafficState
 Array = np.ndarray
 
 MANIFEST, STARTS = "manifest.json", "starts.npz"
-FORMAT = "simscale-split-1"
+FORMAT = "simscale-split-2"
 HISTORY = 15
 """Longest history of a start."""
 AGENT_ARRAYS = ("xy", "z", "yaw", "velocity", "valid")
