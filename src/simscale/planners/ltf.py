@@ -84,9 +84,8 @@ NANO = LtfConfig(
     agents=10,
     bev_map_size=(64, 128),
 )
-"""The same planner for one CPU (ours): about 1.1 million parameters. Without dropout a step draws no random numbers, and
-fusion layers that start larger than the reference's learn from the first steps on, which is all that so short a training
-has."""
+"""The same planner for one CPU (ours), about 1.2 million parameters. Without dropout a step draws no random numbers;
+fusion layers that start larger than the reference's learn from the first steps on, all that a short training has."""
 
 
 class TrajectoryHead(nn.Module):
