@@ -154,7 +154,7 @@ def _with_things(rng, xy, start, kinds, lines, line_xy, line_start) -> Scenery:
             radius=np.full(280, 0.07),
         ),
         signs=Signs(
-            xyz=[*np.column_stack([post[:110], np.full(110, 2.4)]), 0.08, 0, 0],
+            xyz=np.column_stack([post[:110, 0] + 0.08, post[:110, 1], np.full(110, 2.4)]),
             yaw=np.where(swap[:110], np.pi / 2, 0.0),
             size=np.full((110, 2), 0.7),
             kind=rng.integers(8, size=110),

@@ -6,6 +6,7 @@ arguments give the same bytes.
 """
 
 from collections import OrderedDict
+from copy import copy
 from dataclasses import fields
 
 import numpy as np
@@ -29,8 +30,8 @@ Array = np.ndarray
 
 MARGIN = 20.0
 """Ground beyond the outermost thing that is kept as rasters, m."""
-KEPT_LENSES = 32
-"""Cameras whose ray directions are remembered."""
+KEPT_BYTES = 96 << 20
+"""Of remembered ray directions; those used longest ago are forgotten first."""
 
 
 class RayCaster:
@@ -81,8 +82,7 @@ class RayCaster:
 
     def at(self, origin: Float[Array, "3"], *, rays: int | None = None) -> "RayCaster":
         """The same caster for scenes with another origin, or another number of rays; nothing is prepared again."""
-        other = object.__new__(RayCaster)
-        other.__dict__.update(self.__dict__)
+        other = copy(self)
         other.origin = np.asarray(origin, dtype=np.float64)
         other.rays = self.rays if rays is None else rays
         return other
@@ -175,10 +175,9 @@ class RayCaster:
         )
         if key not in self._lenses:
             width, height = (int(size) for size in cameras.size_px[c])
-            self._lenses[key] = directions_of(
-                cameras.intrinsics[c], cameras.distortion[c], width=width, height=height, side=side
-            )
-            if len(self._lenses) > KEPT_LENSES:
+            lens = (cameras.intrinsics[c], cameras.distortion[c])
+            self._lenses[key] = directions_of(*lens, width=width, height=height, side=side).astype(np.float32)
+            while len(self._lenses) > 1 and sum(kept.nbytes for kept in self._lenses.values()) > KEPT_BYTES:
                 self._lenses.popitem(last=False)
         self._lenses.move_to_end(key)
         return self._lenses[key]

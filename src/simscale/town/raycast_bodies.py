@@ -60,7 +60,7 @@ def _cars(size: Array) -> Array:
         nose=np.where(van, 0.44, 0.51) * height,
         cowl=half - np.where(van, 0.13, 0.215) * length,
         shield=half - np.where(van, 0.24, 0.385) * length,
-        tail=-half + np.where(saloon, 0.13, 0.012) * length,
+        tail=-half + np.where(saloon, 0.13, 0.003) * length,
         deck=-half + np.where(saloon, 0.24, np.where(van, 0.02, 0.07)) * length,
         wheel=np.clip(0.215 * height, 0.28, 0.36),
         front_axle=half - 0.185 * length,

@@ -133,7 +133,7 @@ def facade_colour(item, i, facade, seed, noise, part, x, y, z, wide, tall):
     if (facade == 5 or facade == 1) and (part in (RIGHT, LEFT)) and z < 2.8:
         # a door instead of one of the ground floor's windows
         left = float(seed % max(int(columns), 1)) * pitch + 0.5 * pitch - 0.55
-        doorway = between(at, wide, left - 0.12, left + 1.22) * below(z, tall, 2.7)
+        doorway = between(at, wide, left - 0.45, left + 1.55) * below(z, tall, 2.7)
         leaf = between(at, wide, left, left + 1.1) * below(z, tall, 2.1)
         glass *= 1.0 - doorway
     if facade != 3 and count > 0.0:

@@ -242,7 +242,7 @@ def hit_vehicle(item, i, ox, oy, oz, dx, dy, dz):
         best, part = near, face
     # upper part
     if cabin_high > cabin_low:
-        top_wide = wide - 0.03
+        top_wide = wide - 0.003
         rear, ahead = min(tail, deck), max(cowl, shield)
         near, far, face = enter_box(ox, oy, oz, dx, dy, dz, rear, ahead, -top_wide, top_wide, cabin_low, cabin_high)
         tall = cabin_high - cabin_low
