@@ -68,14 +68,16 @@ class Furniture:
         """Takes away what would stand on a way into a car park."""
 
         def free(xyz: tuple) -> bool:
-            return paved.distance(shapely.Point(xyz[:2])) > KERB_CLEARANCE - 0.05
+            return bool(shapely.distance(paved, shapely.Point(xyz[:2])) > KERB_CLEARANCE - 0.05)
 
         in_way = [row[0] for row in self.poles if row[0][2] == 0.0 and not free(row[0])]
         near = [np.hypot(*np.subtract(row[0][:2], foot[:2])) for row in self.poles for foot in in_way]
         gone = np.array(near).reshape(len(self.poles), -1).min(1, initial=np.inf) < LAMP_ARM
         self.poles = [row for row, out in zip(self.poles, gone, strict=True) if not out]
         self.signs = [row for row in self.signs if free(row[0])]
-        self.props = [row for row in self.props if paved.distance(shapely.Point(row[0][:2])) > max(row[2][:2]) / 2]
+        self.props = [
+            row for row in self.props if shapely.distance(paved, shapely.Point(row[0][:2])) > max(row[2][:2]) / 2
+        ]
 
     def tables(self) -> tuple[Poles, Signs, LightHeads, Props]:
         """The rows as tables."""

@@ -34,6 +34,8 @@ YIELD_DASH, YIELD_GAP = 0.6, 0.4
 """Of the broken line at which drivers give way, m."""
 BEFORE_ZEBRA = 0.6
 """Lines along a street end so far before a zebra, m."""
+ISLAND = 30.0
+"""Gaps between connectors with a longer outline are islands with an edge line, m."""
 CUT = 1.0
 """Edge lines around a corner end this near to the lines along the streets, m."""
 
@@ -125,18 +127,19 @@ def _clear_of_ends(roads: Roads, street: int, station: Array, *, edge: bool = Fa
 
 
 def _corner_lines(roads: Roads, crossing: int) -> list[Array]:
-    """The outline of all connectors of a crossing, less its arms."""
+    """The outline of all connectors of a crossing, less its arms, and around a roundabout's island."""
     inside = np.flatnonzero((roads.crossing == crossing) & (roads.before >= 0))
     half = LANE_WIDTH / 2
     swept = [shapely.LineString(roads.line[c]).buffer(half, cap_style="flat", quad_segs=4) for c in inside]
     arms = [int(arm) for arm in np.flatnonzero(roads.layout.arm_street[crossing] >= 0)]
     doors = [_door(roads, crossing, arm, LAP + 0.1) for arm in arms]
     outline = shapely.union_all([*swept, *doors]).buffer(0.05).buffer(-0.05)
-    ring = shapely.get_exterior_ring(max(shapely.get_parts(outline), key=lambda part: part.area))
+    whole = max(shapely.get_parts(outline), key=lambda part: part.area)
+    ring, islands = shapely.get_exterior_ring(whole), [hole for hole in whole.interiors if hole.length > ISLAND]
     left = shapely.difference(ring, shapely.union_all([_door(roads, crossing, arm, CUT) for arm in arms]))
     merged = shapely.get_parts(shapely.line_merge(left)) if left.geom_type == "MultiLineString" else [left]
     lines = [shapely.get_coordinates(shapely.simplify(part, 0.02)) for part in merged if part.length > 2.0]
-    return [line for line in lines if len(line) > 1]
+    return [line for line in lines if len(line) > 1] + [shapely.get_coordinates(hole) for hole in islands]
 
 
 def _door(roads: Roads, crossing: int, arm: int, depth: float) -> shapely.Polygon:

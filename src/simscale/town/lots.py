@@ -110,12 +110,12 @@ def lots_of(rng: np.random.Generator, sides: list[Side], characters: list[Charac
         characters: One a street.
         paved: Everything that wheels can roll on, bays too.
     """
-    pavement = paved.buffer(PAVEMENT_WIDTH + BESIDE_PAVEMENT)
+    pavement = shapely.buffer(paved, PAVEMENT_WIDTH + BESIDE_PAVEMENT)
     rows = [_row(rng, side, characters[side.street]) for side in sides]
     rows += [_row(rng, side, HOMES) for side in sides]  # small ones where a larger one found no room
-    low, high = np.array(paved.bounds[:2]) - OUTSKIRTS, np.array(paved.bounds[2:]) + OUTSKIRTS
+    low, high = np.split(shapely.bounds(paved) + OUTSKIRTS * np.array([-1, -1, 1, 1]), 2)
     drawn = joined(*rows, _behind(rng, low, high))
-    shape = shapely.polygons(corners_of(drawn.xy, drawn.yaw, drawn.size[:, 0], drawn.size[:, 1]))
+    shape = np.asarray(shapely.polygons(corners_of(drawn.xy, drawn.yaw, drawn.size[:, 0], drawn.size[:, 1])))
     taken = _taken(shape, pavement)
     buildings = _rows_of(drawn, taken)
     built = shapely.union_all(shape[taken])

@@ -161,6 +161,6 @@ def walkers_of(
         xy[w] = np.stack([np.interp(station[w], own, walk.xy[:, axis]) for axis in (0, 1)], axis=-1)
         yaw[w] = np.interp(station[w], own, walk.yaw)
     xy += aside[..., None] * direction(yaw - np.pi / 2)
-    velocity = np.gradient(xy, dt, axis=1) if count else np.zeros((0, instants, 2))
+    velocity = np.asarray(np.gradient(xy, dt, axis=1)) if count else np.zeros((0, instants, 2))
     z = people.size[:, 2:] / 2 + np.where(on_road, 0.0, KERB)
     return Walkers(size=people.size, xy=xy, z=z, yaw=wrap(yaw), velocity=velocity, on_road=on_road)
