@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from made import made_sample
-from simscale.dataset.example import Targets, example_of, planner_input, pose_of, view_of
+from simscale.dataset.example import example_of, planner_input, pose_of, view_of
 from simscale.dataset.moment import logged_instants, logged_moment, simulated_moments
 from simscale.generate.sample import HORIZON, no_agents
 from simscale.render import Image, navsim_rig
@@ -25,14 +25,6 @@ class Recorder:
         sizes = cameras.size_px
         colours = [np.full((h, w, 3), 50 * i + 10, dtype=np.uint8) for i, (w, h) in enumerate(sizes)]
         return tuple(Image(rgb=colour, depth=None, instance=None, semantic=None) for colour in colours)
-
-
-def no_targets(road, tracks, ego) -> Targets:
-    return Targets(
-        agent_states=np.zeros((30, 5), dtype=np.float32),
-        agent_labels=np.zeros(30, dtype=bool),
-        bev_semantic=np.zeros((128, 256), dtype=np.uint8),
-    )
 
 
 def test_a_log_has_its_decision_points_where_history_and_future_are_there():
@@ -90,7 +82,7 @@ def test_planner_input_puts_the_cameras_side_by_side_and_poses_the_car_on_the_gr
 def test_an_example_is_its_moment_seen():
     scene = straight_scene()
     moment = logged_moment(scene, 20)
-    example = example_of(moment, scene, renderer=Recorder(), view=view_of(scene, SIZE), targets_of=no_targets)
+    example = example_of(moment, scene, renderer=Recorder(), view=view_of(scene, SIZE))
     assert (example.token, example.is_sim) == (moment.token, False)
     np.testing.assert_array_equal(example.trajectory, moment.trajectory)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from simscale import __version__
-from simscale.dataset.example import Targets
+from simscale.dataset.example import targets_of
 from simscale.dataset.files import sha256_of
 from simscale.dataset.manifest import NEWEST, commit_manifest, entries_of, read_manifest
 from simscale.dataset.rendered import FOLDERS, Rendered, rendered_digest, write_rendered
@@ -22,8 +22,7 @@ from simscale.dataset.sources import Source, moments_of, scene_at
 from simscale.engine.failures import Failure, during
 from simscale.engine.run import Progress, RunSettings, run
 from simscale.engine.units import Finished, Unit, units_of
-from simscale.planners.targets import agent_targets, bev_semantic_map
-from simscale.scene import BadInput, CarState, RoadMap, Tracks
+from simscale.scene import BadInput
 
 ITEMS_A_UNIT = 64
 """Images (or sets of them) that are done, committed and, after a crash, done again as a whole: a second or two."""
@@ -181,9 +180,3 @@ def _work(unit: Unit, unfinished: Path, *, sources: dict[str, Source], renderer:
 def _log_of(item: str, sources: dict[str, Source]) -> str:
     """The log that an item belongs to: tokens begin with its id."""
     return next(log for log, source in sources.items() if item in source.items)
-
-
-def targets_of(road: RoadMap, tracks: Tracks, ego: CarState) -> Targets:
-    """What LTF's auxiliary heads are taught."""
-    states, labels = agent_targets(tracks, ego)
-    return Targets(agent_states=states, agent_labels=labels, bev_semantic=bev_semantic_map(road, tracks, ego))

@@ -4,7 +4,6 @@ This is the door between the two array worlds: everything before it is float64 a
 after it is float32, and pixels.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +11,7 @@ from jaxtyping import Bool, Float, Float32, UInt8
 
 from simscale.dataset.command import status_of
 from simscale.dataset.moment import Moment
+from simscale.dataset.targets import agent_targets, bev_semantic_map
 from simscale.render import Renderer, navsim_rig, planner_view, stitched
 from simscale.scene import BadInput, Cameras, CarState, RoadMap, Scene, Tracks
 
@@ -25,10 +25,6 @@ class Targets:
     agent_states: Float32[Array, "30 5"]  # x, y, heading, length, width; nearest first
     agent_labels: Bool[Array, "30"]  # which rows hold a vehicle
     bev_semantic: UInt8[Array, "128 256"]  # classes of the ground ahead
-
-
-TargetsOf = Callable[[RoadMap, Tracks, CarState], Targets]
-"""Makes the targets of one instant from map, tracks [a 1] and ego []."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +89,7 @@ def seen_rgb(
     return np.ascontiguousarray(image.transpose(2, 0, 1))
 
 
-def example_of(moment: Moment, scene: Scene, *, renderer: Renderer, view: Cameras, targets_of: TargetsOf) -> Example:
+def example_of(moment: Moment, scene: Scene, *, renderer: Renderer, view: Cameras) -> Example:
     """Draws a moment and makes its targets."""
     return Example(
         token=moment.token,
@@ -103,6 +99,12 @@ def example_of(moment: Moment, scene: Scene, *, renderer: Renderer, view: Camera
         trajectory=moment.trajectory,
         targets=targets_of(scene.road, moment.tracks, moment.state),
     )
+
+
+def targets_of(road: RoadMap, tracks: Tracks, ego: CarState) -> Targets:
+    """What LTF's auxiliary heads are taught at one instant, from map, tracks [a 1] and ego []."""
+    states, labels = agent_targets(tracks, ego)
+    return Targets(agent_states=states, agent_labels=labels, bev_semantic=bev_semantic_map(road, tracks, ego))
 
 
 def pose_of(scene: Scene, instant: int, state: CarState) -> Float[Array, "4 4"]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import torch.utils.data
 
-from simscale.dataset.example import Example, TargetsOf, example_of, view_of
+from simscale.dataset.example import Example, example_of, view_of
 from simscale.dataset.renderers import RENDERERS
 from simscale.dataset.sensors import Sensors
 from simscale.dataset.sources import Source, moments_of, scene_at
@@ -17,17 +17,16 @@ from simscale.dataset.sources import Source, moments_of, scene_at
 class OnDemand(torch.utils.data.Dataset):
     """All examples of some sources, sorted by token within a source; a `DataLoader`'s workers may share it."""
 
-    def __init__(self, sources: Sequence[Source], *, renderer: str, sensors: Sensors, targets_of: TargetsOf):
+    def __init__(self, sources: Sequence[Source], *, renderer: str, sensors: Sensors):
         """Reads the recipes once, to know whose answers were accepted.
 
         Args:
             sources: What to render.
             renderer: A name in RENDERERS.
             sensors: A profile whose cameras are stitched.
-            targets_of: Makes the targets.
         """
         assert sensors.stitched, "an example has one image"
-        self._renderer, self._sensors, self._targets_of = renderer, sensors, targets_of
+        self._renderer, self._sensors = renderer, sensors
         self._places = [
             (source, item, place)
             for source in sources
@@ -48,5 +47,4 @@ class OnDemand(torch.utils.data.Dataset):
             scene,
             renderer=RENDERERS[self._renderer](scene, source.path.parent, rays=self._sensors.rays),
             view=view_of(scene, self._sensors.size),
-            targets_of=self._targets_of,
         )

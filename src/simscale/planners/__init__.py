@@ -4,11 +4,9 @@ from simscale.planners.checkpoint import CheckpointInfo, read_checkpoint, read_i
 from simscale.planners.ltf import Ltf, LtfConfig, LtfOutput
 from simscale.planners.ltf_loss import LtfLoss, LtfLossConfig, LtfTargets, ltf_loss
 from simscale.planners.registry import PLANNERS, PlannerKind, predict, unit_rgb
-from simscale.planners.targets import BevClass, TargetConfig, agent_targets, bev_semantic_map
 
 __all__ = [
     "PLANNERS",
-    "BevClass",
     "CheckpointInfo",
     "Ltf",
     "LtfConfig",
@@ -17,9 +15,6 @@ __all__ = [
     "LtfOutput",
     "LtfTargets",
     "PlannerKind",
-    "TargetConfig",
-    "agent_targets",
-    "bev_semantic_map",
     "ltf_loss",
     "predict",
     "read_checkpoint",

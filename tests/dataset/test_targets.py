@@ -1,13 +1,14 @@
 import dataclasses
+import json
 
 import numpy as np
 import pytest
 import shapely
 
+from simscale.dataset.raster import draw_line, fill_polygon
+from simscale.dataset.targets import TARGETS, BevClass, agent_targets, bev_semantic_map
 from simscale.geometry.polygons import ragged
 from simscale.geometry.se2 import to_parent
-from simscale.planners.raster import draw_line, fill_polygon
-from simscale.planners.targets import TARGETS, BevClass, agent_targets, bev_semantic_map
 from simscale.scene import CarState, RoadKind, RoadMap, TrackKind, Tracks
 from worlds import straight_road, tracks_of
 
@@ -41,8 +42,11 @@ def square(x: float, y: float, side: float) -> np.ndarray:
     return np.array([[x, y], [x + side, y], [x + side, y + side], [x, y + side]], dtype=np.float64)
 
 
-def golden_world(golden) -> tuple[RoadMap, Tracks, CarState, dict]:
-    numbers, said = golden.numbers("builders"), golden.read("builders_map.json")
+def golden_world(shared) -> tuple[RoadMap, Tracks, CarState, dict]:
+    numbers, said = (
+        dict(np.load(shared / "golden/planners/builders.npz")),
+        json.loads((shared / "golden/planners/builders_map.json").read_text()),
+    )
     origin = np.array(said["ego_pose"][:2])
     kinds = {
         "LANE": RoadKind.LANE,
@@ -67,16 +71,16 @@ def golden_world(golden) -> tuple[RoadMap, Tracks, CarState, dict]:
 
 
 @pytest.mark.shared
-def test_agents_are_the_references(golden):
-    _, tracks, ego, expected = golden_world(golden)
+def test_agents_are_the_references(shared):
+    _, tracks, ego, expected = golden_world(shared)
     states, labels = agent_targets(tracks, ego)
     np.testing.assert_allclose(states, expected["agent_states"], atol=1e-5)
     np.testing.assert_array_equal(labels, expected["agent_labels"])
 
 
 @pytest.mark.shared
-def test_the_map_is_the_references_to_the_last_cell(golden):
-    road, tracks, ego, expected = golden_world(golden)
+def test_the_map_is_the_references_to_the_last_cell(shared):
+    road, tracks, ego, expected = golden_world(shared)
     found = bev_semantic_map(road, tracks, ego, config=EVERYWHERE)
     np.testing.assert_array_equal(found, expected["bev_semantic_map"])
 

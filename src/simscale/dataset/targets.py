@@ -12,9 +12,9 @@ import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 from numba import njit
 
+from simscale.dataset.raster import draw_line, fill_polygon
 from simscale.geometry.boxes import corners_of
 from simscale.geometry.se2 import to_child
-from simscale.planners.raster import draw_line, fill_polygon
 from simscale.scene import CarState, RoadKind, RoadMap, TrackKind, Tracks
 
 Array = np.ndarray
