@@ -80,10 +80,7 @@ def answer_of(experiment: Experiment, results: dict[str, dict[str, Any]]) -> dic
             for name, g in gains.items()
         },
         "scores": {
-            split: {
-                agent: {key: results[evaluation_name(split, agent)][key] for key in _keys(split)}
-                for agent in _agents(experiment)
-            }
+            split: {agent: _row(results[evaluation_name(split, agent)], _keys(split)) for agent in _agents(experiment)}
             for split in experiment.splits
         },
     }
@@ -94,9 +91,9 @@ def lines_of(answer: dict[str, Any]) -> list[str]:
     lines = []
     for split, agents in answer["scores"].items():
         keys = _keys(split)
-        lines.append(f"{split:24s}" + "".join(f"{key:>12s}" for key in keys))
+        lines.append(f"{split:24s}" + "".join(f"{key:>20s}" for key in keys))
         for agent, row in agents.items():
-            lines.append(f"  {agent:22s}" + "".join(f"{_number(row[key]):>12s}" for key in keys))
+            lines.append(f"  {agent:22s}" + "".join(f"{_cell(row, key):>20s}" for key in keys))
     for name, gain in answer["gains"].items():
         low, high = (_number(bound) for bound in gain["interval"])
         lines.append(f"co-trained minus real only, {name}: {gain['gain']:+.1f}, 95 % over seeds [{low}, {high}]")
@@ -118,6 +115,17 @@ def _agents(experiment: Experiment) -> list[str]:
 
 def _keys(split: str) -> tuple[str, ...]:
     return ("epdms", "ade") if split == "towntest" else ("stage_one", "stage_two", "combined", "ade")
+
+
+def _row(found: dict[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
+    """Scores, and their intervals over drives."""
+    intervals = {key: found["interval"] if key == "epdms" else found["intervals"].get(key) for key in keys}
+    return {key: found[key] for key in keys} | {"intervals": {k: v for k, v in intervals.items() if v is not None}}
+
+
+def _cell(row: dict[str, Any], key: str) -> str:
+    low, high = row["intervals"].get(key) or (None, None)
+    return _number(row[key]) + (f" [{low:.1f}, {high:.1f}]" if low is not None and high is not None else "")
 
 
 def _finite(value: float) -> float | None:
