@@ -91,13 +91,14 @@ def read_units(folder: Path) -> Units:
     """
     try:
         table = pq.read_table(folder / UNITS)
-        protocol = json.loads((folder / SUMMARY).read_bytes())["protocol"]
+        said = json.loads((folder / SUMMARY).read_bytes())
+        protocol, digest = str(said["protocol"]), str(said["split_digest"])
     except (OSError, ValueError, KeyError, pa.ArrowException) as error:
         raise BadInput(folder, "evaluation", f"not readable ({error})", "what simscale evaluate wrote") from None
     columns = {name: table.column(name).to_pylist() for name in table.column_names}
     names, drive = tuple(columns.pop("unit")), np.array(columns.pop("drive"), dtype=np.int64)
     value = {name: np.array(rows, dtype=np.float64) for name, rows in columns.items()}
-    return Units(protocol=protocol, name=names, drive=drive, value=value)
+    return Units(protocol=protocol, digest=digest, name=names, drive=drive, value=value)
 
 
 def _tokens(evaluation: Evaluation) -> dict[str, Any]:

@@ -4,6 +4,7 @@ First-stage starts are instants of a log. Second-stage starts are states that no
 reacted to how the ego came there.
 """
 
+import hashlib
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -64,6 +65,22 @@ class Split:
     def stages(self) -> int:
         """1 or 2."""
         return 2 if self.groups else 1
+
+    @property
+    def digest(self) -> str:
+        """Of all that its starts are: evaluations are comparable where it is the same."""
+        content = hashlib.sha256()
+        for start in self.starts:
+            content.update(start.token.encode())
+            for array in (
+                start.ego.packed(),
+                start.history.packed(),
+                start.tracks.xy,
+                start.tracks.yaw,
+                start.expert.xy,
+            ):
+                content.update(np.ascontiguousarray(array, dtype="<f8").tobytes())
+        return content.hexdigest()
 
 
 def logged_state(state: CarState) -> CarState:

@@ -25,6 +25,7 @@ class Units:
     """What an evaluation is averaged over: tokens in one stage, groups in two. Scores in percent, NaN where missing."""
 
     protocol: str
+    digest: str  # of the split
     name: tuple[str, ...]  # token, or the group's first token
     drive: Int[Array, " u"]
     value: dict[str, Float[Array, " u"]]  # epdms, stage_one; with two stages stage_two, combined, stage_two_<law>
@@ -37,7 +38,7 @@ def units_of(evaluation: Evaluation) -> Units:
         score = 100.0 * evaluation.columns[:, SCORE]
         names = tuple(start.token for start in split.starts)
         value = {"epdms": score, "stage_one": score}
-        return Units(protocol=evaluation.protocol, name=names, drive=split.drive, value=value)
+        return Units(protocol=evaluation.protocol, digest=split.digest, name=names, drive=split.drive, value=value)
     now = np.array([group.now for group in split.groups])
     both = evaluation.two_stages
     value = {"epdms": both.combined, "stage_one": both.stage_one, "stage_two": both.stage_two}
@@ -45,6 +46,7 @@ def units_of(evaluation: Evaluation) -> Units:
     value |= {f"stage_two_{law}": part.stage_two for law, part in evaluation.of_law.items()}
     return Units(
         protocol=evaluation.protocol,
+        digest=split.digest,
         name=tuple(split.starts[n].token for n in now),
         drive=split.drive[now],
         value={name: 100.0 * table[:, SCORE] for name, table in value.items()},
@@ -57,9 +59,9 @@ def difference(first: Units, second: Units, *, of: str = "epdms", seed: int = 0)
     Raises:
         BadInput: The two were judged by different protocols or tokens.
     """
-    if first.protocol != second.protocol or first.name != second.name:
-        found = f"{second.protocol}, {len(second.name)} units"
-        raise BadInput("evaluations", "protocol", found, f"{first.protocol}, the same {len(first.name)} units")
+    mine, theirs = (f"{units.protocol}, split {units.digest[:12]}" for units in (first, second))
+    if mine != theirs or first.name != second.name:
+        raise BadInput("evaluations", "protocol", theirs, mine)
     return paired_difference(first.value[of], second.value[of], first.drive, seed=seed)
 
 
@@ -73,6 +75,7 @@ def summary_of(evaluation: Evaluation, *, seed: int = 0) -> dict[str, Any]:
         "agent": evaluation.agent,
         "split": split.name,
         "size": split.size,
+        "split_digest": units.digest,
         "traffic": evaluation.traffic,
         "coverage": evaluation.coverage,
         "epdms": _number(estimates["epdms"].mean),
