@@ -2,12 +2,16 @@
 
 import dataclasses
 import json
+import os
 import shutil
+import signal
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from command import asked, begun
 from rendered import SMALL, tiny_samples, tiny_town
 from simscale.cli.commands import Render
 from simscale.cli.render import run as run_render
@@ -120,6 +124,22 @@ def test_two_workers_leave_the_bytes_of_one(world, tmp_path):
     rendered(sources, tmp_path / "one")
     rendered(sources, tmp_path / "two", workers=2)
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
+
+
+@pytest.mark.slow
+def test_killed_it_ends_with_the_same_bytes(world, tmp_path):
+    command = ("render", world / "town", "--logged", "--size", *SMALL.size, "--workers", 1, "--out")
+    assert asked(*command, tmp_path / "calm").returncode == 0
+    wild, kills = tmp_path / "wild", 0
+    for reached in (lambda: (wild / "ledger.sqlite").exists(), lambda: any((wild / "data").glob("*.tar"))):
+        process = begun(*command, wild)
+        while not reached() and process.poll() is None:
+            time.sleep(0.005)
+        kills += process.poll() is None
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate(timeout=60)
+    assert kills and asked(*command, wild).returncode == 0
+    assert contents(wild) == contents(tmp_path / "calm")
 
 
 def test_all_cameras_of_the_rig(world, tmp_path):
