@@ -1,6 +1,8 @@
 """`simscale evaluate` as people and programs use it."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -39,8 +41,13 @@ def test_one_stage_from_nothing_to_numbers_tables_and_pictures(tmp_path, cache):
     assert gain.mean == pytest.approx(said["epdms"] - still["epdms"])
 
 
+def test_agents_that_read_no_images_do_not_wait_for_torch():
+    script = "import sys, simscale.cli.evaluate, simscale.viz.drives; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
 @pytest.mark.slow
-def test_two_stages_without_torch(tmp_path, cache):
+def test_two_stages_in_both_kinds_of_traffic(tmp_path, cache):
     _, said = evaluated("pdm-closed", "townhard", tmp_path / "pdm", cache)
     assert said["epdms"] == said["combined"] and set(said["laws"]) == {"generator", "unseen"}
     _, still = evaluated("stand-still", "townhard", tmp_path / "still", cache)
