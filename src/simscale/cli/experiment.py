@@ -3,7 +3,6 @@
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from simscale.cli.steps import Step
 from simscale.dataset.files import write_whole
@@ -133,9 +132,3 @@ def _evaluation(
     arguments = ("evaluate", agent, "--split", split, "--size", experiment.size, "--cache", str(out / "splits"))
     folder = str(out / "evaluations" / evaluation_name(split, name))
     return Step(name=evaluation_name(split, name), arguments=(*arguments, "--out", folder), needs=needs)
-
-
-def rows_of(experiment: Experiment, results: dict[str, dict[str, Any]]) -> dict[str, dict[str, dict[str, Any]]]:
-    """Results by split and agent: the rules, then each arm of the first seed."""
-    agents = [*experiment.agents, *(training_name(arm, experiment.seeds[0]) for arm in ARMS)]
-    return {split: {agent: results[evaluation_name(split, agent)] for agent in agents} for split in experiment.splits}
