@@ -48,7 +48,7 @@ class Checkpoint:
         self._model = model
         self._folder = folder
         self._seen = {start.token: n for n, start in enumerate(split.starts)}
-        self._pictures = Pictures(folder, len(split.starts), size_of(path, self.info))
+        self._pictures = Pictures(folder, len(split.starts), size_of(path, self.info), digest=split.digest)
 
     def plan(self, starts: Sequence[Start]) -> Plan:
         """Plans of 8 poses every 0.5 s."""
@@ -82,10 +82,10 @@ class Checkpoint:
 class Pictures:
     """The planner's inputs at a split's starts, filled as they are drawn, kept on disk where they are not too many."""
 
-    def __init__(self, folder: Path, count: int, size: tuple[int, int]):
-        """Reads what an earlier evaluation drew, if it drew all."""
+    def __init__(self, folder: Path, count: int, size: tuple[int, int], *, digest: str):
+        """Reads what an earlier evaluation drew, if it drew all, and of the same starts."""
         height, width = size
-        self.size = size
+        self.size, self._digest = size, digest
         self._path = folder / f"images-{RENDERER}-{height}x{width}.npz"
         self._kept = count * 3 * height * width <= MAX_KEPT_BYTES
         self._written = False
@@ -108,17 +108,17 @@ class Pictures:
         if self._kept and self._drawn.all() and not self._written:
             path, _, _ = write_new(self._path.parent, f".{self._path.name}", [])
             with path.open("wb") as file:
-                np.savez(file, allow_pickle=False, rgb=self._rgb, status=self._status)
+                np.savez(file, allow_pickle=False, rgb=self._rgb, status=self._status, digest=np.array(self._digest))
             path.replace(self._path)
             self._written = True
 
     def _read(self) -> None:
         try:
             with np.load(self._path, allow_pickle=False) as file:
-                rgb, status = file["rgb"], file["status"]
+                rgb, status, digest = file["rgb"], file["status"], str(file["digest"])
         except (OSError, ValueError, KeyError):
             return
-        if self._kept and rgb.shape == self._rgb.shape:
+        if self._kept and rgb.shape == self._rgb.shape and digest == self._digest:
             self._rgb, self._status, self._written = rgb, status, True
             self._drawn[:] = True
 
