@@ -49,10 +49,10 @@ class Experiment:
     validation: tuple[int, ...] = ()  # ... and of those that show over-fitting on the learning curves
     drives: int = 6  # through each
     rounds: int = 3  # attempts at a perturbed state for each decision point
-    experts: tuple[str, ...] = ("planner",)  # whose answers are taught
+    experts: tuple[str, ...] = ("recovery",)  # whose answers are taught; docs/LOG.md has why
     preset: str = "nano"
-    steps: int = 800
-    batch: int = 32
+    steps: int = 1600
+    batch: int = 16
     learning_rate: float = 1e-3
     seeds: tuple[int, ...] = (0, 1, 2)  # of the pairs of trainings
     splits: tuple[str, ...] = ("towntest", "townhard")
@@ -67,9 +67,8 @@ def quick() -> Experiment:
 
 def demo() -> Experiment:
     """The whole loop in a few minutes: one seed, few streets, few steps."""
-    return replace(
-        quick(), name="demo", towns=TRAIN_SEEDS[:3], validation=(), drives=4, steps=150, seeds=(0,), size="tiny"
-    )
+    few = replace(quick(), towns=TRAIN_SEEDS[:2], validation=(), drives=4, rounds=5)
+    return replace(few, name="demo", steps=300, seeds=(0,), size="tiny")
 
 
 def minute() -> Experiment:
