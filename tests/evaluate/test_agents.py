@@ -1,11 +1,11 @@
 """Agents that read no images."""
 
 import numpy as np
-from small_splits import small_splits
 
 from simscale.evaluate.agents import AGENTS, ConstantVelocity, Human, PdmClosed, StandStill
 from simscale.evaluate.starts import Start
 from simscale.geometry.se2 import to_parent
+from small_splits import small_splits
 
 
 def second_stage() -> list[Start]:

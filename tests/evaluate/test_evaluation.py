@@ -5,7 +5,6 @@ import json
 
 import numpy as np
 import pytest
-from small_splits import small_splits
 
 from simscale.cli.evaluate import worst_of
 from simscale.evaluate.agents import AGENTS, ConstantVelocity, Human, StandStill
@@ -17,6 +16,7 @@ from simscale.evaluate.starts import human_plan
 from simscale.evaluate.summary import difference, summary_of, units_of
 from simscale.scene import BadInput, Plan
 from simscale.scoring import PARITY
+from small_splits import small_splits
 
 
 class Broken(StandStill):

@@ -4,7 +4,6 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from small_splits import hard, small_splits
 
 from simscale.evaluate.laws import LAWS
 from simscale.evaluate.seeds import TEST_SEEDS, TRAIN_SEEDS, VALIDATION_SEEDS
@@ -13,6 +12,7 @@ from simscale.evaluate.splits import BEFORE, SPLITS, seeds_of
 from simscale.evaluate.starts import Split, Start
 from simscale.scene import CarState
 from simscale.scoring import contacts
+from small_splits import hard, small_splits
 
 
 def all_arrays(start: Start) -> list[np.ndarray]:

@@ -86,7 +86,7 @@ class Generate:
     """Processes; as many as there are cores where not said."""
     vocabulary: Path | None = None
     """Trajectories as a .npy file; the package's own where not said."""
-    preset: Literal["default", "wide"] = "default"
+    preset: Literal["default", "wide", "lateral"] = "default"
     """How far from the human the ego may be put."""
     ego: Literal["auto", "navsim"] = "auto"
     """Whose box the ego has: the logged vehicle's own, or NAVSIM's."""

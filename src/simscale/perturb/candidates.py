@@ -44,7 +44,9 @@ class PerturbSettings:
 
 DEFAULT = PerturbSettings()
 WIDE = replace(DEFAULT, window_lon=20.0, window_lat=4.0, window_yaw=float(np.radians(30)))
-PRESETS = {"default": DEFAULT, "wide": WIDE}
+LATERAL = replace(DEFAULT, window_lon=2.5, tube_lon=0.5)
+"""Beside the human's path and turned from it, hardly ahead or behind: what an image shows (ours)."""
+PRESETS = {"default": DEFAULT, "wide": WIDE, "lateral": LATERAL}
 
 
 def can_follow(
