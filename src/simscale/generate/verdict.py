@@ -38,7 +38,7 @@ def perturbation_verdicts(
         history: The log before, for comfort.
     """
     scores = score(ego, tracks, place.around, vehicle=vehicle, history=history, rules=SOUND)
-    touched = contacts(ego[:, : HORIZON + 1], tracks.at(0, HORIZON + 1), vehicle=vehicle).any(axis=1)
+    touched = np.any(contacts(ego[:, : HORIZON + 1], tracks.at(0, HORIZON + 1), vehicle=vehicle), axis=1)
     lost = ttc_hits(ego, tracks, place.around, vehicle=vehicle, rules=SOUND, first=HORIZON, last=HORIZON + 1)
     fails = (
         touched,
