@@ -1,10 +1,14 @@
 """What tests share: a tiny town, and the founders' folder of real logs and golden numbers beside the checkout."""
 
+import signal
 from pathlib import Path
 
 import pytest
 
 from tiny import TinyDataset, write_tiny_dataset, write_tiny_town, write_tiny_vocabulary
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+"""A shell that runs the tests in the background ignores Ctrl-C, and so would every command that they start."""
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
