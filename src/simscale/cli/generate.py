@@ -3,8 +3,6 @@
 import os
 import sys
 import webbrowser
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,8 +10,7 @@ from simscale.cli.commands import Generate
 from simscale.cli.generation import GenerateReport, generate
 from simscale.cli.pictures import write_report
 from simscale.cli.speech import give, say
-from simscale.engine.progress import progress
-from simscale.engine.run import Progress
+from simscale.engine.progress import LateProgress
 from simscale.generate.counts import Counts
 from simscale.generate.settings import GenerateSettings
 from simscale.scene import BadInput
@@ -27,8 +24,7 @@ def run(command: Generate) -> int:
         raise BadInput("command line", "--workers", workers, "1 or more")
     if not command.scenes:
         raise BadInput("command line", "SCENES", "empty", "at least one folder of scenes")
-    watch = _Watch()
-    with watch.shown():
+    with LateProgress("generate", noun="decision points") as watch:
         report = generate(
             command.scenes,
             command.out,
@@ -36,7 +32,7 @@ def run(command: Generate) -> int:
             vocabulary=command.vocabulary,
             workers=workers,
             on_start=watch.start,
-            on_done=watch.advance,
+            on_done=lambda told, tokens: watch.advance(tokens),
         )
     asked = asdict(settings) | {"perturb": asdict(settings.perturb), "vocabulary": str(command.vocabulary or "own")}
     path = write_report(command.out, command.scenes, report, settings=settings, asked=asked)
@@ -59,34 +55,6 @@ def settings_of(command: Generate) -> GenerateSettings:
         preset=command.preset,
         ego=command.ego,
     )
-
-
-class _Watch:
-    """Progress over tokens, begun when their number is known."""
-
-    def __init__(self) -> None:
-        self._total, self._resumed, self._at = 0, 0, 0
-        self._advance = None
-        self._bar = None
-
-    @contextmanager
-    def shown(self) -> Iterator[None]:
-        """Takes the bar away in the end, whatever happened."""
-        try:
-            yield
-        finally:
-            if self._bar is not None:
-                self._bar.__exit__(None, None, None)
-
-    def start(self, total: int, done: int) -> None:
-        """Begins the bar."""
-        self._bar = progress("generate", total=total, noun="decision points", done=done)
-        self._advance = self._bar.__enter__()
-
-    def advance(self, told: Progress, tokens: int) -> None:
-        """Moves the bar; those of an earlier run are not told one by one."""
-        assert self._advance is not None
-        self._advance(tokens)
 
 
 def _lines(report: GenerateReport) -> list[str]:

@@ -1,18 +1,15 @@
 """`simscale train`: a recipe becomes a checkpoint, with metrics and learning curves beside it."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from simscale.cli.commands import Train
 from simscale.cli.speech import give, say
 from simscale.dataset.files import write_whole
-from simscale.engine.progress import progress
+from simscale.engine.progress import LateProgress
 from simscale.scene import BadInput
 from simscale.train import TrainConfig, read_config
-from simscale.train.loop import METRICS, Row, TrainReport, train
+from simscale.train.loop import METRICS, TrainReport, train
 from simscale.viz.curves import learning_curves
 from simscale.viz.image import png_of
 
@@ -43,38 +40,13 @@ def config_of(recipe: str) -> TrainConfig:
 
 def trained(config: TrainConfig, out: Path) -> TrainReport:
     """Trains with progress on stderr, and draws the learning curves."""
-    watch = _Watch()
-    with watch.shown():
-        report = train(config, out, on_start=watch.start, on_step=watch.advance)
+    with LateProgress("train", noun="steps") as watch:
+        report = train(
+            config, out, on_start=watch.start, on_step=lambda row: watch.advance(1, f"loss {row['total']:.2f}")
+        )
     rows = [json.loads(line) for line in (out / METRICS).read_text().splitlines()]
     write_whole(out / CURVES, png_of(learning_curves(rows)))
     return report
-
-
-class _Watch:
-    """Progress over steps, begun when the data are read."""
-
-    def __init__(self) -> None:
-        self._bar: Any = None
-        self._advance: Any = None
-
-    @contextmanager
-    def shown(self) -> Iterator[None]:
-        """Takes the bar away in the end, whatever happened."""
-        try:
-            yield
-        finally:
-            if self._bar is not None:
-                self._bar.__exit__(None, None, None)
-
-    def start(self, total: int, done: int) -> None:
-        """Begins the bar."""
-        self._bar = progress("train", total=total, noun="steps", done=done)
-        self._advance = self._bar.__enter__()
-
-    def advance(self, row: Row) -> None:
-        """One step."""
-        self._advance(1, f"loss {row['total']:.2f}")
 
 
 def _lines(report: TrainReport) -> list[str]:

@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Protocol, runtime_checkable
 
 PLAIN_EVERY = 10.0
@@ -32,6 +32,31 @@ def progress(label: str, *, total: int, noun: str, done: int = 0) -> Iterator[Ad
     shown = _bar if sys.stderr.isatty() else _lines
     with shown(label, total, noun, done) as advance:
         yield advance
+
+
+class LateProgress:
+    """Progress whose total is known only once the work has begun; a context that takes the bar away in the end."""
+
+    def __init__(self, label: str, *, noun: str):
+        """As `progress`, without the total."""
+        self._label, self._noun = label, noun
+        self._open = ExitStack()
+        self._advance: Advance | None = None
+
+    def __enter__(self) -> "LateProgress":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._open.close()
+
+    def start(self, total: int, done: int) -> None:
+        """Begins the bar."""
+        self._advance = self._open.enter_context(progress(self._label, total=total, noun=self._noun, done=done))
+
+    def advance(self, amount: int, words: str = "") -> None:
+        """Moves it."""
+        assert self._advance is not None, "the bar has not begun"
+        self._advance(amount, words)
 
 
 @contextmanager
