@@ -7,17 +7,13 @@ number that is not finite is refused in one sentence. The same scene always give
 """
 
 import dataclasses
-import io
-import json
-import os
-import zipfile
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from simscale.scene.archive import ArchiveKind, read_archive, write_archive
 from simscale.scene.car import CarState, EgoVehicle
 from simscale.scene.check import arrays_of, check
 from simscale.scene.errors import BadInput
@@ -28,13 +24,9 @@ from simscale.scene.tracks import Tracks
 
 Array = np.ndarray
 
-FORMAT, VERSION = "simscale-scene", 1
 SUFFIX = ".scene.npz"
 HEADER = "scene.json"
-MAX_HEADER_BYTES = 64 << 20
-"""No header of a real log is near this; a larger one is an attack or an accident."""
-MAX_ARRAY_BYTES = 2 << 30
-_ZIP_TIME = (1980, 1, 1, 0, 0, 0)
+KIND = ArchiveKind(format="simscale-scene", version=1, header=HEADER, noun="scene file", max_bytes=2 << 30)
 
 _NOUNS = {
     "vehicle": EgoVehicle,
@@ -107,16 +99,7 @@ def write_scene(scene: Scene, folder: Path) -> Path:
     path = folder / f"{scene.id}{SUFFIX}"
     arrays, plain = _taken_apart(scene)
     check(scene, path)
-    header = {"format": FORMAT, "version": VERSION, "plain": plain, "arrays": _listing(arrays)}
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("wb") as file:
-            _write_zip(file, header, arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_archive(path, KIND, {"plain": plain}, arrays)
     return path
 
 
@@ -126,8 +109,7 @@ def read_scene(path: Path) -> Scene:
     Raises:
         BadInput: The file is missing, damaged, of another version, or holds what a scene may not hold.
     """
-    header, arrays = _read_zip(path)
-    _check_version(path, header)
+    header, arrays = read_archive(path, KIND)
     _check_arrays(path, arrays)
     scene = _put_together(path, header.get("plain"), arrays)
     check(scene, path)
@@ -140,8 +122,7 @@ def read_id(path: Path) -> str:
     Raises:
         BadInput: As `read_scene`, as far as the header tells.
     """
-    header, _ = _read_zip(path, arrays_too=False)
-    _check_version(path, header)
+    header, _ = read_archive(path, KIND, arrays_too=False)
     try:
         return str(header["plain"]["id"])
     except (KeyError, TypeError):
@@ -178,13 +159,6 @@ def _taken_apart(scene: Scene) -> tuple[dict[str, Array], dict[str, Any]]:
             plain[field.name] = value
     typed = {name: np.ascontiguousarray(value, dtype=_SHAPES[name][0]) for name, value in arrays_of(scene).items()}
     return typed, plain
-
-
-def _check_version(path: Path, header: dict[str, Any]) -> None:
-    if header.get("format") != FORMAT:
-        raise BadInput(path, "format", repr(header.get("format")), repr(FORMAT))
-    if header.get("version") != VERSION:
-        raise BadInput(path, "version", repr(header.get("version")), f"{VERSION} (update simscale to read newer files)")
 
 
 def _put_together(path: Path, plain: Any, arrays: dict[str, Array]) -> Scene:
@@ -257,47 +231,3 @@ def _check_arrays(path: Path, arrays: dict[str, Array]) -> None:
             raise BadInput(path, name, f"{array.dtype} {array.shape}", f"{dtype} [{shape}] with {lengths}")
     if "m" in lengths and lengths.get("m1") != lengths["m"] + 1:
         raise BadInput(path, "road.start", f"{lengths.get('m1')} offsets", f"{lengths['m'] + 1}")
-
-
-def _listing(arrays: dict[str, Array]) -> dict[str, Any]:
-    return {name: {"dtype": str(array.dtype), "shape": list(array.shape)} for name, array in sorted(arrays.items())}
-
-
-def _write_zip(file: Any, header: dict[str, Any], arrays: dict[str, Array]) -> None:
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=4) as archive:
-        text = json.dumps(header, indent=1, sort_keys=True, allow_nan=False)
-        archive.writestr(zipfile.ZipInfo(HEADER, _ZIP_TIME), text, zipfile.ZIP_DEFLATED)
-        for name, array in sorted(arrays.items()):
-            buffer = io.BytesIO()
-            np.lib.format.write_array(buffer, array, version=(1, 0), allow_pickle=False)
-            archive.writestr(zipfile.ZipInfo(f"{name}.npy", _ZIP_TIME), buffer.getvalue(), zipfile.ZIP_DEFLATED)
-
-
-def _read_zip(path: Path, *, arrays_too: bool = True) -> tuple[dict[str, Any], dict[str, Array]]:
-    if not path.is_file():
-        raise BadInput(path, "file", "missing", "a scene file")
-    if path.stat().st_size == 0:
-        raise BadInput(path, "file", "empty", "a scene file")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            sizes = {info.filename: info.file_size for info in archive.infolist()}
-            if HEADER not in sizes or sizes[HEADER] > MAX_HEADER_BYTES:
-                raise BadInput(path, HEADER, sizes.get(HEADER, "missing"), f"at most {MAX_HEADER_BYTES} bytes")
-            header = json.loads(archive.read(HEADER))
-            if not isinstance(header, dict):
-                raise BadInput(path, HEADER, type(header).__name__, "a table")
-            if header.get("version") != VERSION or header.get("format") != FORMAT or not arrays_too:
-                return header, {}  # a newer file may hold anything: the caller says so
-            listed = header.get("arrays")
-            held = {name.removesuffix(".npy"): name for name in sizes if name != HEADER}
-            if not isinstance(listed, dict) or set(listed) != set(held):
-                raise BadInput(path, HEADER, "a list of arrays that the file does not hold", "its own arrays")
-            if sum(sizes.values()) > MAX_ARRAY_BYTES:
-                raise BadInput(path, "size", f"{sum(sizes.values())} bytes", f"at most {MAX_ARRAY_BYTES}")
-            return header, {
-                name: np.load(io.BytesIO(archive.read(member)), allow_pickle=False) for name, member in held.items()
-            }
-    except BadInput:
-        raise
-    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, OSError, LookupError, RuntimeError) as error:
-        raise BadInput(path, "file", f"damaged ({error})", "a whole scene file") from None

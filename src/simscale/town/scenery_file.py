@@ -5,17 +5,13 @@ or type, a kind that nobody knows, a number that is not finite is refused in one
 gives the same bytes.
 """
 
-import io
-import json
-import os
-import zipfile
-import zlib
 from dataclasses import fields
 from enum import IntEnum
 from pathlib import Path
 
 import numpy as np
 
+from simscale.scene.archive import ArchiveKind, read_archive, write_archive
 from simscale.scene.check import ID_CHARACTERS
 from simscale.scene.errors import BadInput
 from simscale.town.scenery import (
@@ -32,13 +28,10 @@ from simscale.town.scenery import (
 
 Array = np.ndarray
 
-FORMAT, VERSION = "simscale-scenery", 1
 SUFFIX = ".scenery.npz"
 HEADER = "scenery.json"
-MAX_HEADER_BYTES = 1 << 20
-MAX_BYTES = 1 << 30
-"""Of all arrays together; a town of a kilometre has some megabytes."""
-_ZIP_TIME = (1980, 1, 1, 0, 0, 0)
+KIND = ArchiveKind(format="simscale-scenery", version=1, header=HEADER, noun="scenery file", max_bytes=1 << 30)
+"""A town of a kilometre has some megabytes."""
 
 _KINDS: dict[str, type[IntEnum]] = {
     "areas.kind": AreaKind,
@@ -68,23 +61,7 @@ def write_scenery(scenery: Scenery, folder: Path) -> Path:
     arrays = arrays_of(scenery)
     _check(path, scenery.location, arrays)
     sky = {"clouds": float(scenery.sky.clouds), "haze": float(scenery.sky.haze), "seed": int(scenery.sky.seed)}
-    listing = {name: {"dtype": str(array.dtype), "shape": list(array.shape)} for name, array in arrays.items()}
-    header = {"format": FORMAT, "version": VERSION, "location": scenery.location, "sky": sky, "arrays": listing}
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("wb") as file:
-            with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=4) as archive:
-                text = json.dumps(header, indent=1, sort_keys=True, allow_nan=False)
-                archive.writestr(zipfile.ZipInfo(HEADER, _ZIP_TIME), text, zipfile.ZIP_DEFLATED)
-                for name, array in sorted(arrays.items()):
-                    buffer = io.BytesIO()
-                    np.lib.format.write_array(buffer, array, version=(1, 0), allow_pickle=False)
-                    archive.writestr(zipfile.ZipInfo(f"{name}.npy", _ZIP_TIME), buffer.getvalue(), zipfile.ZIP_DEFLATED)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_archive(path, KIND, {"location": scenery.location, "sky": sky}, arrays)
     return path
 
 
@@ -94,7 +71,7 @@ def read_scenery(path: Path) -> Scenery:
     Raises:
         BadInput: The file is missing, damaged, of another version, or holds what a scenery may not hold.
     """
-    header, arrays = _read_zip(path)
+    header, arrays = read_archive(path, KIND)
     location, sky = header.get("location"), header.get("sky")
     if not isinstance(location, str):
         raise BadInput(path, f"{HEADER}: location", type(location).__name__, "text")
@@ -175,32 +152,3 @@ def _check_rows(path: Path, table: str, columns: dict[str, Array]) -> None:
         lengths["start"] = len(start) - 1
     if len(set(lengths.values())) > 1:
         raise BadInput(path, table, f"of unequal columns {lengths}", "as many rows in each column")
-
-
-def _read_zip(path: Path) -> tuple[dict, dict[str, Array]]:
-    if not path.is_file():
-        raise BadInput(path, "file", "missing", "a scenery file")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            sizes = {info.filename: info.file_size for info in archive.infolist()}
-            if HEADER not in sizes or sizes[HEADER] > MAX_HEADER_BYTES:
-                raise BadInput(path, HEADER, sizes.get(HEADER, "missing"), f"at most {MAX_HEADER_BYTES} bytes")
-            header = json.loads(archive.read(HEADER))
-            if not isinstance(header, dict) or header.get("format") != FORMAT:
-                raise BadInput(path, "format", "another", repr(FORMAT))
-            if header.get("version") != VERSION:
-                raise BadInput(
-                    path, "version", header.get("version"), f"{VERSION} (update simscale to read newer files)"
-                )
-            if sum(sizes.values()) > MAX_BYTES:
-                raise BadInput(path, "size", f"{sum(sizes.values())} bytes", f"at most {MAX_BYTES}")
-            arrays = {
-                name.removesuffix(".npy"): np.load(io.BytesIO(archive.read(name)), allow_pickle=False)
-                for name in sizes
-                if name != HEADER
-            }
-            return header, arrays
-    except BadInput:
-        raise
-    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, OSError, LookupError, RuntimeError) as error:
-        raise BadInput(path, "file", f"damaged ({error})", "a whole scenery file") from None
