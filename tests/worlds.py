@@ -7,10 +7,10 @@ import numpy as np
 from simscale.geometry.polygons import ragged
 from simscale.scene import (
     DT,
+    NO_CAMERAS,
+    NO_RECORDINGS,
     PACIFICA,
-    Cameras,
     Lights,
-    Recordings,
     RoadKind,
     RoadMap,
     Scene,
@@ -69,24 +69,6 @@ def tracks_of(
     )
 
 
-def no_recordings() -> Recordings:
-    """Nothing recorded."""
-    return Recordings(
-        sensor=(), path=(), timestamp_us=np.zeros(0, dtype=np.int64), world_from_sensor=np.zeros((0, 4, 4))
-    )
-
-
-def no_cameras() -> Cameras:
-    """A rig without cameras."""
-    return Cameras(
-        name=(),
-        intrinsics=np.zeros((0, 3, 3)),
-        distortion=np.zeros((0, 5)),
-        ego_from_camera=np.zeros((0, 4, 4)),
-        size_px=np.zeros((0, 2), dtype=np.int64),
-    )
-
-
 def straight_scene(
     *, seconds: float = 12.0, speed: float = 8.0, boxes: list[tuple[float, float, float, float]] | None = None
 ) -> Scene:
@@ -106,9 +88,9 @@ def straight_scene(
         road=straight_road(),
         lights=Lights(element=np.zeros(0, dtype=np.int64), state=np.zeros((0, steps), dtype=np.int64)),
         route=np.array([0]),
-        cameras=no_cameras(),
-        images=no_recordings(),
-        sweeps=no_recordings(),
+        cameras=NO_CAMERAS,
+        images=NO_RECORDINGS,
+        sweeps=NO_RECORDINGS,
         sensor_root="",
         ground=None,
         missing=("traffic lights", "images"),

@@ -9,17 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from simscale.geometry.angles import direction
-from simscale.scene import (
-    DT,
-    PACIFICA,
-    Cameras,
-    Lights,
-    Recordings,
-    RoadMap,
-    Scene,
-    TrackKind,
-    Tracks,
-)
+from simscale.scene import DT, NO_CAMERAS, NO_RECORDINGS, PACIFICA, Lights, RoadMap, Scene, TrackKind, Tracks
 from simscale.scene.motion import car_state_of_poses
 from simscale.scene.seeds import generator_of
 from simscale.town.town import ROUTE_BEYOND, Town, TownSettings, instants, town_of
@@ -111,9 +101,9 @@ def scene_of(town: Town, ego: int, first: int, length: int, number: int) -> Scen
         road=_moved(town.road, -origin),
         lights=_lights(town, span),
         route=_route(town, ego, span),
-        cameras=_no_cameras(),
-        images=_no_recordings(),
-        sweeps=_no_recordings(),
+        cameras=NO_CAMERAS,
+        images=NO_RECORDINGS,
+        sweeps=NO_RECORDINGS,
         sensor_root="",
         ground=None,
         missing=("camera images", "LiDAR sweeps"),
@@ -191,20 +181,4 @@ def _moved(road: RoadMap, by: Float[Array, "2"]) -> RoadMap:
         has_speed_limit=road.has_speed_limit,
         next_lane=road.next_lane,
         group=road.group,
-    )
-
-
-def _no_cameras() -> Cameras:
-    return Cameras(
-        name=(),
-        intrinsics=np.zeros((0, 3, 3)),
-        distortion=np.zeros((0, 5)),
-        ego_from_camera=np.zeros((0, 4, 4)),
-        size_px=np.zeros((0, 2), dtype=np.int64),
-    )
-
-
-def _no_recordings() -> Recordings:
-    return Recordings(
-        sensor=(), path=(), timestamp_us=np.zeros(0, dtype=np.int64), world_from_sensor=np.zeros((0, 4, 4))
     )
