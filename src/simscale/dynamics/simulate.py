@@ -38,7 +38,14 @@ def simulate(
     return track(reference_of(plan, start, start_time_us=start_time_us), start, vehicle=vehicle, steps=steps)
 
 
-def track(pose: Float[Array, "k n 3"], start: CarState, *, vehicle: EgoVehicle, steps: int) -> CarState:
+def track(
+    pose: Float[Array, "k n 3"],
+    start: CarState,
+    *,
+    vehicle: EgoVehicle,
+    steps: int,
+    start_time_us: int | None = None,
+) -> CarState:
     """Lets the car follow poses every 0.1 s, the first of which need not be where it starts.
 
     Args:
@@ -46,10 +53,14 @@ def track(pose: Float[Array, "k n 3"], start: CarState, *, vehicle: EgoVehicle, 
         start: One state for all, or one each [k].
         vehicle: Whose wheel base.
         steps: Steps of 0.1 s to simulate, fewer than there are poses.
+        start_time_us: Time of the start, for agreement with the reference to the last digit, as in `simulate`: the
+            poses are due every 100,000 us, but asked for at times that are cut off.
 
     Returns:
         States [k steps+1], the first of which is `start`.
     """
+    if start_time_us is not None:
+        pose = _between(pose, np.arange(pose.shape[1]) * 1e5, _times(pose.shape[1] - 1, DT, start_time_us)[1])
     plans, horizon = pose.shape[0], pose.shape[1] - 1
     assert 0 < steps <= horizon, f"{steps} steps of a plan of {horizon}"
     first = np.broadcast_to(start.packed(), (plans, 11)).copy()
@@ -72,17 +83,22 @@ def reference_of(plan: Plan, start: CarState, *, start_time_us: int | None = Non
     base_yaw = np.broadcast_to(start.yaw, (plans,))[:, None]
     turn = np.broadcast_to(base_yaw, plan.yaw.shape)
     ahead = rotate(plan.xy, turn)
-    x = np.concatenate([np.zeros((plans, 1)), ahead[..., 0]], axis=1)
-    y = np.concatenate([np.zeros((plans, 1)), ahead[..., 1]], axis=1)
-    yaw = np.unwrap(np.concatenate([base_yaw, wrap(plan.yaw + base_yaw)], axis=1), axis=1)
+    first = np.concatenate([np.zeros((plans, 1, 2)), base_yaw[..., None]], axis=-1)
+    then = np.concatenate([ahead, wrap(plan.yaw + base_yaw)[..., None]], axis=-1)
     due, wanted = _times(poses, plan.dt, start_time_us)
-    left = np.clip(np.searchsorted(due, wanted, side="right") - 1, 0, poses - 1)
+    return _between(np.concatenate([first, then], axis=1), due, wanted)
+
+
+def _between(pose: Float[Array, "k n 3"], due: Float[Array, " n"], wanted: Float[Array, " m"]) -> Float[Array, "k m 3"]:
+    """Poses at the wanted times, x, y and the unwrapped yaw each linear between poses that are due at known times."""
+    left = np.clip(np.searchsorted(due, wanted, side="right") - 1, 0, len(due) - 2)
     share = (wanted - due[left]) / (due[left + 1] - due[left])
 
     def between(values: Array) -> Array:
         return values[:, left] + share * (values[:, left + 1] - values[:, left])
 
-    return np.stack([between(x), between(y), wrap(between(yaw))], axis=-1)
+    yaw = between(np.unwrap(pose[..., 2], axis=1))
+    return np.stack([between(pose[..., 0]), between(pose[..., 1]), wrap(yaw)], axis=-1)
 
 
 def _times(poses: int, dt: float, start_time_us: int | None) -> tuple[Float[Array, " n"], Float[Array, " m"]]:
