@@ -43,7 +43,8 @@ def _filter(length: int, window: int, order: int, derivative: int) -> Float[Arra
     return np.ascontiguousarray(response.T)
 
 
-def _apply(signal: Float[Array, "k t"], window: int, order: int, derivative: int = 0) -> Float[Array, "k t"]:
+def smoothed(signal: Float[Array, "k t"], window: int, order: int, derivative: int = 0) -> Float[Array, "k t"]:
+    """A signal at 10 Hz, or a derivative of it, by a Savitzky-Golay filter, rounded as the reference does."""
     return np.round(signal @ _filter(signal.shape[1], window, order, derivative), DECIMALS)
 
 
@@ -54,17 +55,17 @@ def comfort_signals(ego: CarState, *, vehicle: EgoVehicle, yaw_accel_order: int 
     term both along x, and the lateral acceleration of a simulated car stays the bicycle's, which is 0.
     """
     at_centre = ego.acceleration[..., 0] + vehicle.rear_axle_to_centre * (ego.yaw_rate**2 + ego.yaw_accel)
-    lon_accel = _apply(at_centre, 8, 2)
-    accel = _apply(np.hypot(ego.acceleration[..., 0], ego.acceleration[..., 1]), 8, 2)
+    lon_accel = smoothed(at_centre, 8, 2)
+    accel = smoothed(np.hypot(ego.acceleration[..., 0], ego.acceleration[..., 1]), 8, 2)
     turned = np.unwrap(ego.yaw, axis=-1)
     return ComfortSignals(
         lon_accel=lon_accel,
-        lat_accel=_apply(ego.acceleration[..., 1], 8, 2),
+        lat_accel=smoothed(ego.acceleration[..., 1], 8, 2),
         accel=accel,
-        jerk=_apply(accel, 15, 2, 1),
-        lon_jerk=_apply(lon_accel, 15, 2, 1),
-        yaw_accel=_apply(turned, 5, yaw_accel_order, 2),
-        yaw_rate=_apply(turned, 5, 2, 1),
+        jerk=smoothed(accel, 15, 2, 1),
+        lon_jerk=smoothed(lon_accel, 15, 2, 1),
+        yaw_accel=smoothed(turned, 5, yaw_accel_order, 2),
+        yaw_rate=smoothed(turned, 5, 2, 1),
     )
 
 
@@ -77,7 +78,11 @@ def history_comfort(
         return np.ones(rollouts)
     past = np.broadcast_to(history.packed(), (rollouts, *history.packed().shape[-2:]))
     whole = CarState.unpacked(np.concatenate([past, ego.packed()], axis=1))
-    signals = comfort_signals(whole, vehicle=vehicle)
+    return within_limits(comfort_signals(whole, vehicle=vehicle), rules)
+
+
+def within_limits(signals: ComfortSignals, rules: ScoringRules) -> Float[Array, " k"]:
+    """1 where every signal stays within its limits at all samples, strictly."""
     within = (signals.lon_accel > rules.min_lon_accel) & (signals.lon_accel < rules.max_lon_accel)
     within &= np.abs(signals.lat_accel) < rules.max_abs_lat_accel
     within &= np.abs(signals.jerk) < rules.max_abs_jerk
