@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from tokenize import TokenError
@@ -22,8 +23,32 @@ SHIPPED = "town_vocabulary.npy"
 """K-means centres of the town's own drivers; docs/LOG.md has the command that made it."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Trajectories:
+    """All trajectories of a vocabulary file, in its order."""
+
+    poses: Float[Array, "v 40 3"]  # x, y, yaw every 0.1 s in the ego frame, the first after 0.1 s; m, rad
+    name: str  # of the file
+    sha256: str  # of its content
+
+
 def read_vocabulary(path: Path | None) -> Vocabulary:
     """Reads `[v 40 3]` poses, and leaves out what drives backwards; the shipped ones where no path is given.
+
+    Raises:
+        BadInput: As `read_trajectories`, or everything drives backwards.
+    """
+    read = read_trajectories(path)
+    vocabulary = vocabulary_of(read.poses.astype(np.float64), name=read.name, sha256=read.sha256)
+    if not len(vocabulary.row):
+        raise BadInput(
+            read.name, "direction", f"backwards in all {len(read.poses)} trajectories", "some that drive forwards"
+        )
+    return vocabulary
+
+
+def read_trajectories(path: Path | None) -> Trajectories:
+    """Reads `[v 40 3]` poses; the shipped ones where no path is given.
 
     Raises:
         BadInput: It is missing, damaged, of another shape, or holds what is not a number.
@@ -47,10 +72,7 @@ def read_vocabulary(path: Path | None) -> Vocabulary:
     if not np.isfinite(poses).all():
         bad = np.flatnonzero(~np.isfinite(poses).all(axis=(1, 2)))[0]
         raise BadInput(path, f"trajectory {bad}", "with what is not a number", "finite numbers")
-    vocabulary = vocabulary_of(poses.astype(np.float64), name=path.name, sha256=hashlib.sha256(content).hexdigest())
-    if not len(vocabulary.row):
-        raise BadInput(path, "direction", f"backwards in all {len(poses)} trajectories", "some that drive forwards")
-    return vocabulary
+    return Trajectories(poses=poses, name=path.name, sha256=hashlib.sha256(content).hexdigest())
 
 
 def write_vocabulary(poses: Float[Array, "v 40 3"], path: Path) -> None:
