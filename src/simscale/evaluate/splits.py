@@ -168,7 +168,7 @@ def _chains(scene: Scene, size: SplitSize, vocabulary: Vocabulary) -> Iterator[l
 
 def logged_start(scene: Scene, line: Array, instant: int) -> Start:
     """A start of the first stage."""
-    return _start(
+    return start_of(
         scene,
         line,
         instant,
@@ -181,7 +181,7 @@ def logged_start(scene: Scene, line: Array, instant: int) -> Start:
 
 def departed_start(origin: Origin, drive: Departure, step: int, *, law: str, token: str) -> Start:
     """A start of the second stage: a departure after so many steps, with its own past (ours: also its steering)."""
-    return _start(
+    return start_of(
         origin.scene,
         origin.line,
         origin.instant + step,
@@ -195,7 +195,7 @@ def departed_start(origin: Origin, drive: Departure, step: int, *, law: str, tok
     )
 
 
-def _start(
+def start_of(
     scene: Scene,
     line: Array,
     instant: int,
@@ -208,6 +208,7 @@ def _start(
     anchor: int | None = None,
     traffic_state: TrafficState | None = None,
 ) -> Start:
+    """A start from any state, with PDM-Closed's plan from there; see `Start`."""
     place = place_of(scene, instant, centre_line=line)
     ranked = plan_pdm_closed(
         ego,
