@@ -10,6 +10,7 @@ from simscale.experts.follow_reference import Unrolled, extended_reference, foll
 from simscale.experts.forecast import forecast_of, touches_ego
 from simscale.experts.paths import headings_of, parallel_paths
 from simscale.experts.rules import PARITY
+from simscale.experts.way import Way, way_of
 from simscale.geometry.angles import wrap
 from simscale.scene import PACIFICA
 
@@ -23,22 +24,22 @@ def red_rings(scene: GoldenScene) -> list[np.ndarray]:
     return [scene.road.ring(int(element)) for element in red if element in scene.route]
 
 
-def situation(scene: GoldenScene) -> dict:
-    """What both functions below read."""
+def way(scene: GoldenScene, *, exact: bool) -> Way:
     forecast = forecast_of(scene.current, scene.ego, vehicle=PACIFICA, samples=51, rules=PARITY)
-    return {
-        "paths": parallel_paths(scene.centre_line, offsets=PARITY.lateral_offsets),
-        "forecast": forecast.of_agents(np.flatnonzero(~touches_ego(forecast, scene.ego, vehicle=PACIFICA))),
-        "red_lights": red_rings(scene),
-        "targets": np.array(scene.json["cache"]["pdm_target_velocities"]),
-        "vehicle": PACIFICA,
-        "rules": PARITY,
-    }
+    return way_of(
+        parallel_paths(scene.centre_line, offsets=PARITY.lateral_offsets),
+        forecast.of_agents(np.flatnonzero(~touches_ego(forecast, scene.ego, vehicle=PACIFICA))),
+        red_rings(scene),
+        start_xy=scene.ego.xy,
+        targets=np.array(scene.json["cache"]["pdm_target_velocities"]),
+        vehicle=PACIFICA,
+        rules=PARITY,
+        exact=exact,
+    )
 
 
-def unrolled(scene: GoldenScene) -> Unrolled:
-    speed = float(scene.ego.velocity[0])
-    return follow_reference(start_xy=scene.ego.xy, start_speed=speed, steps=STEPS, **situation(scene))
+def unrolled(scene: GoldenScene, through: Way) -> Unrolled:
+    return follow_reference(through, start_speed=float(scene.ego.velocity[0]), steps=STEPS)
 
 
 @pytest.mark.shared
@@ -64,10 +65,11 @@ def test_forecast_is_the_references(shared: Path):
 
 
 @pytest.mark.shared
+@pytest.mark.parametrize("exact", [False, True])
 @pytest.mark.parametrize("number", range(SCENES))
-def test_proposals_are_the_references(shared: Path, number: int):
+def test_proposals_are_the_references(shared: Path, number: int, exact: bool):
     scene = golden_scene(shared, number)
-    ours = unrolled(scene)
+    ours = unrolled(scene, way(scene, exact=exact))
     golden = scene.npz["pdm_prop_idm"][:, : STEPS + 1]
     np.testing.assert_allclose(ours.lead, scene.npz["pdm_prop_lead"][:, : STEPS + 1], atol=TOLERANCE)
     np.testing.assert_allclose(ours.station, golden[..., 0], atol=TOLERANCE)
@@ -75,12 +77,13 @@ def test_proposals_are_the_references(shared: Path, number: int):
 
 
 @pytest.mark.shared
+@pytest.mark.parametrize("exact", [False, True])
 @pytest.mark.parametrize("number", range(SCENES))
-def test_the_chosen_proposal_goes_on_to_five_seconds(shared: Path, number: int):
+def test_the_chosen_proposal_goes_on_to_five_seconds(shared: Path, number: int, exact: bool):
     scene = golden_scene(shared, number)
-    best, given = scene.json["cache"]["pdm_best"], situation(scene)
-    longer = extended_reference(unrolled(scene), best, steps=50, **given)
-    xy, yaw = given["paths"].poses_of(np.array([best // len(given["targets"])]), longer.station)
+    best, through = scene.json["cache"]["pdm_best"], way(scene, exact=exact)
+    longer = extended_reference(through, unrolled(scene, through), best, steps=50)
+    xy, yaw = through.paths.poses_of(np.array([best // len(through.targets)]), longer.station)
     golden = scene.local(scene.npz["pdm_traj_states"])
     np.testing.assert_allclose(longer.station[0], scene.npz["pdm_prop_idm"][best, :, 0], atol=TOLERANCE)
     np.testing.assert_allclose(xy[0], golden[:, :2], atol=TOLERANCE)

@@ -15,11 +15,12 @@ from simscale.dynamics import track
 from simscale.experts.anticipate import anticipated
 from simscale.experts.correct import corrected
 from simscale.experts.follow import course_of, follow
-from simscale.experts.follow_reference import follow_reference
+from simscale.experts.follow_reference import Unrolled, extended_reference, follow_reference
 from simscale.experts.forecast import ego_polygon, forecast_of, touches_ego
 from simscale.experts.paths import merging_paths, parallel_paths, road_from
 from simscale.experts.ranking import ranked
 from simscale.experts.rules import SOUND, PdmClosedRules
+from simscale.experts.way import Way, way_of
 from simscale.geometry.se2 import to_child
 from simscale.scene import DT, CarState, EgoVehicle, Plan, Tracks
 from simscale.scoring import Scores, Surroundings, score
@@ -40,6 +41,7 @@ class RankedProposals:
     order: Int[Array, " p"]  # best first
     scores: Scores  # [p], in the planner's own forecast
     rollouts: CarState  # [p steps+1], as the car would drive them
+    drive: Float[Array, "t 3"]  # x, y, yaw of the best plan in the world frame, gone on to `rules.output_steps`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +67,7 @@ def plan_pdm_closed(
     centre_line: Float[Array, "n 2"],
     speed_limit: float,
     rules: PdmClosedRules = SOUND,
+    exact: bool = False,
 ) -> RankedProposals:
     """Proposals from a state, ranked by the planner's own score in its own forecast.
 
@@ -77,43 +80,60 @@ def plan_pdm_closed(
         centre_line: Path of the route, from at least 20 m behind the car on where there is a map, m.
         speed_limit: Of the lane that the car starts in, m/s.
         rules: `PARITY`, `SOUND`, or a variant of these.
+        exact: In parity, ask the geometry library everything: the slow twin of the kernels.
 
     Returns:
         The proposals; `plans` are what `dynamics.simulate` drives.
     """
     samples = rules.steps + 1 + round(rules.seconds_beyond / DT)
-    everything = forecast_of(tracks_now, state, vehicle=vehicle, samples=samples, rules=rules)
-    forecast = everything.of_agents(np.flatnonzero(~touches_ego(everything, state, vehicle=vehicle)))
     held, red_lights = _lights_as_now(around, state, vehicle=vehicle, samples=samples)
+    longest = max(samples, rules.output_steps + 1)
     situation = _Situation(
         state=state,
         history=history,
-        forecast=forecast,
+        forecast=_forecast(tracks_now, state, vehicle=vehicle, samples=longest, rules=rules),
         red_lights=red_lights,
         vehicle=vehicle,
         centre_line=centre_line,
         speed_limit=speed_limit,
     )
-    pose = _reference_poses(situation, rules) if rules.reference_following else _merging_poses(situation, rules)
+    if rules.reference_following:
+        way = _way_of(situation, rules, exact=exact)
+        unrolled = follow_reference(way, start_speed=float(state.velocity[0]), steps=rules.steps)
+        pose = _reference_poses(way, unrolled)
+    else:
+        way, unrolled = None, None
+        pose = _merging_poses(situation, rules)
     xy, yaw = to_child(pose[:, 1:, :2] + state.xy, pose[:, 1:, 2], frame_xy=state.xy, frame_yaw=float(state.yaw))
-    plans = Plan(xy=xy, yaw=yaw, dt=DT)
     rollouts = track(pose, state, vehicle=vehicle, steps=rules.steps)
     scores = score(
         rollouts,
-        forecast,
+        situation.forecast.at(0, samples),
         held,
         vehicle=vehicle,
         history=history if rules.comfort_counts else None,
         rules=rules.scoring,
     )
+    order = ranked(scores, rollouts, rules=rules)
+    best = int(order[0])
+    longer = pose[best] if way is None or unrolled is None else _gone_on(way, unrolled, best)
     return RankedProposals(
-        plans=plans,
+        plans=Plan(xy=xy, yaw=yaw, dt=DT),
         start_xy=pose[:, 0, :2] + state.xy,
         start_yaw=pose[:, 0, 2],
-        order=ranked(scores, rollouts, rules=rules),
+        order=order,
         scores=scores,
         rollouts=rollouts,
+        drive=np.column_stack([longer[:, :2] + state.xy, longer[:, 2]]),
     )
+
+
+def _forecast(
+    tracks_now: Tracks, state: CarState, *, vehicle: EgoVehicle, samples: int, rules: PdmClosedRules
+) -> Tracks:
+    """The forecast without what overlaps the ego now."""
+    everything = forecast_of(tracks_now, state, vehicle=vehicle, samples=samples, rules=rules)
+    return everything.of_agents(np.flatnonzero(~touches_ego(everything, state, vehicle=vehicle)))
 
 
 def _lights_as_now(
@@ -132,22 +152,29 @@ def _lights_as_now(
     return held, [rings[light] for light in np.flatnonzero(red)]
 
 
-def _reference_poses(situation: _Situation, rules: PdmClosedRules) -> Float[Array, "p t 3"]:
-    paths = parallel_paths(situation.centre_line, offsets=rules.lateral_offsets)
-    unrolled = follow_reference(
-        paths,
+def _way_of(situation: _Situation, rules: PdmClosedRules, *, exact: bool) -> Way:
+    return way_of(
+        parallel_paths(situation.centre_line, offsets=rules.lateral_offsets),
         situation.forecast,
         situation.red_lights,
         start_xy=situation.state.xy,
-        start_speed=float(situation.state.velocity[0]),
         targets=np.array(rules.speed_fractions) * situation.speed_limit,
         vehicle=situation.vehicle,
         rules=rules,
-        steps=rules.steps,
+        exact=exact,
     )
-    which = np.repeat(np.arange(len(rules.lateral_offsets)), len(rules.speed_fractions))
-    xy, yaw = paths.poses_of(which, unrolled.station)
-    return _relative(xy, yaw, situation.state)
+
+
+def _reference_poses(way: Way, unrolled: Unrolled) -> Float[Array, "p t 3"]:
+    xy, yaw = way.paths.poses_of(np.repeat(np.arange(len(way.start)), len(way.targets)), unrolled.station)
+    return np.concatenate([xy - way.origin_xy, yaw[..., None]], axis=-1)
+
+
+def _gone_on(way: Way, unrolled: Unrolled, best: int) -> Float[Array, "t 3"]:
+    """The chosen proposal alone, driven on."""
+    longer = extended_reference(way, unrolled, best, steps=way.rules.output_steps)
+    xy, yaw = way.paths.poses(best // len(way.targets), longer.station[0])
+    return np.column_stack([xy - way.origin_xy, yaw])
 
 
 def _merging_poses(situation: _Situation, rules: PdmClosedRules) -> Float[Array, "p t 3"]:

@@ -26,6 +26,7 @@ class PdmClosedRules:
     """Settings of `plan_pdm_closed`; the defaults are the reference's."""
 
     steps: int = 40  # of 0.1 s, in a proposal
+    output_steps: int = 50  # the chosen one is driven on alone so far
     lateral_offsets: tuple[float, ...] = (0.0, -1.0, 1.0)  # m, positive to the left, in the reference's order
     speed_fractions: tuple[float, ...] = (0.2, 0.4, 0.6, 0.8, 1.0)  # of the speed limit
     min_gap: float = 1.0  # m
@@ -84,6 +85,7 @@ PARITY = PdmClosedRules()
 """The reference's PDM-Closed."""
 
 SOUND = PdmClosedRules(
+    output_steps=40,
     lateral_offsets=(0.0, -0.7, 0.7),
     speed_fractions=(0.25, 0.5, 0.75, 1.0),
     min_gap=1.5,
