@@ -211,6 +211,18 @@ class Study:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Aggregate:
+    """Recomputes a published table of scores, and says which human filter it was made with."""
+
+    csv: Positional[Path]
+    """The table (.csv or .csv.gz), as NAVSIM's scripts write it: EPDMS in one stage or two, or PDMS of v1."""
+    json: bool = False
+    """One JSON object as the last line on stdout."""
+    debug: bool = False
+    """Show where an error came from."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Demo:
     """The whole of SimScale in small: town, samples, images, two trainings, scores, one report."""
 
@@ -224,7 +236,7 @@ class Demo:
     """Show where an error came from."""
 
 
-Command = Town | Ingest | Vocabulary | Generate | Render | Train | Evaluate | Study | Demo | Show | Dataset
+Command = Town | Ingest | Vocabulary | Generate | Render | Train | Evaluate | Study | Demo | Show | Dataset | Aggregate
 Parsed = (
     Annotated[Town, subcommand("town")]
     | Annotated[Ingest, subcommand("ingest")]
@@ -235,6 +247,7 @@ Parsed = (
     | Annotated[Evaluate, subcommand("evaluate")]
     | Annotated[Study, subcommand("study")]
     | Annotated[Demo, subcommand("demo")]
+    | Annotated[Aggregate, subcommand("aggregate")]
     | Annotated[Show, subcommand("show")]
     | Annotated[Dataset, subcommand("dataset")]
 )

@@ -5,7 +5,6 @@ displacement errors; `units.parquet` holds what averages and paired differences 
 states; `summary.json` the numbers.
 """
 
-import csv
 import io
 import json
 from pathlib import Path
@@ -16,25 +15,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from simscale.dataset.files import write_whole
-from simscale.evaluate.aggregate import COLUMNS, SCORE
+from simscale.evaluate.aggregate import COLUMNS
 from simscale.evaluate.evaluation import Evaluation
 from simscale.evaluate.summary import Units, units_of
+from simscale.evaluate.table import column_means, epdms_table, table_csv
 from simscale.scene import BadInput
 
 Array = np.ndarray
 
-REFERENCE_NAMES = (
-    "no_at_fault_collisions",
-    "drivable_area_compliance",
-    "driving_direction_compliance",
-    "traffic_light_compliance",
-    "ego_progress",
-    "time_to_collision_within_bound",
-    "lane_keeping",
-    "history_comfort",
-    "two_frame_extended_comfort",
-)
-"""What the reference calls the columns before the score."""
 UNITS, SUMMARY = "units.parquet", "summary.json"
 
 
@@ -57,30 +45,19 @@ def write_results(evaluation: Evaluation, summary: dict[str, Any], folder: Path)
 
 def reference_csv(evaluation: Evaluation) -> str:
     """The table that the reference's scripts write (scoring.md 7); a token that is not scored is not valid."""
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
     both = evaluation.two_stages
-    starts, columns = evaluation.split.starts, evaluation.columns
-    if both is None:
-        rows.writerow(["", "token", "valid", *REFERENCE_NAMES, "score"])
-        for n, start in enumerate(starts):
-            rows.writerow([n, start.token, bool(evaluation.scored[n]), *_cells(columns[n])])
-        known = columns[evaluation.scored]
-        rows.writerow([len(starts), "average_all_frames", True, *_cells(_mean(known))])
-        return text.getvalue()
-    named = [f"{name}_stage_{stage}" for stage in ("one", "two") for name in REFERENCE_NAMES]
-    rows.writerow(["", "token", "valid", *named, "score"])
-    blank = [""] * len(REFERENCE_NAMES)
-    for n, start in enumerate(starts):
-        values, score = _cells(columns[n, :SCORE]), _cells(columns[n, SCORE:])
-        cells = [*values, *blank] if start.stage == 1 else [*blank, *values]
-        rows.writerow([n, start.token, bool(evaluation.scored[n]), *cells, *score])
-    one, two, all_ = _mean(both.stage_one), _mean(both.stage_two), _mean(both.combined)
-    first, second = _cells(one[:SCORE]), _cells(two[:SCORE])
-    end = (("stage_one", [*first, *blank], one), ("stage_two", [*blank, *second], two))
-    for n, (name, cells, mean) in enumerate((*end, ("combined", [*first, *second], all_))):
-        rows.writerow([len(starts) + n, f"extended_pdm_score_{name}", True, *cells, *_cells(mean[SCORE:])])
-    return text.getvalue()
+    stage = np.array([start.stage for start in evaluation.split.starts])
+    rows = [evaluation.columns[evaluation.scored]]
+    if both is not None:
+        rows = [both.stage_one, both.stage_two, both.combined]
+    table = epdms_table(
+        [start.token for start in evaluation.split.starts],
+        stage,
+        evaluation.columns,
+        scored=evaluation.scored,
+        means=[column_means(part) for part in rows],
+    )
+    return table_csv(table)
 
 
 def read_units(folder: Path) -> Units:
@@ -129,14 +106,3 @@ def _parquet(columns: dict[str, Any]) -> bytes:
     stream = io.BytesIO()
     pq.write_table(pa.table(columns), stream)
     return stream.getvalue()
-
-
-def _mean(table: Array) -> Array:
-    """Mean of each column without its NaN."""
-    known = ~np.isnan(table)
-    count = known.sum(axis=0)
-    return np.where(count > 0, np.where(known, table, 0.0).sum(axis=0) / np.maximum(count, 1), np.nan)
-
-
-def _cells(values: Array) -> list[str]:
-    return ["" if np.isnan(value) else repr(float(value)) for value in values]
