@@ -43,7 +43,7 @@ class Drivers:
     station: Float[Array, " n"]  # along the lane at the start, m
     speed: Float[Array, " n"]  # at the start, m/s
     target_speed: Float[Array, " n"]  # m/s
-    snapped_box: tuple[shapely.Polygon, ...]  # what others see of it before its first step
+    snapped: Float[Array, "n 3"]  # x, y, yaw of the box that others see of it before its first step
 
     def __len__(self) -> int:
         """Number of drivers."""
@@ -130,17 +130,10 @@ def drivers_of(
                 taken.append(box)
                 rows.append(row)
                 snaps.append(found)
-    return _drivers(current, ego, road, rows, snaps, taken[1:]), np.array(parked, dtype=np.int64)
+    return _drivers(current, ego, road, rows, snaps), np.array(parked, dtype=np.int64)
 
 
-def _drivers(
-    current: Tracks,
-    ego: CarState,
-    road: RoadMap,
-    rows: list[int],
-    snaps: list[Snap],
-    boxes: list[shapely.Polygon],
-) -> Drivers:
+def _drivers(current: Tracks, ego: CarState, road: RoadMap, rows: list[int], snaps: list[Snap]) -> Drivers:
     speed = current.speed[rows, 0]
     paths = [lane_path_of(road.centre_line(found.lane)) for found in snaps]
     return Drivers(
@@ -153,7 +146,7 @@ def _drivers(
             np.isnan(speed), np.hypot(*ego.velocity), speed
         ),  # the reference's stand-in for an unknown speed
         target_speed=_target_speeds(road, [found.lane for found in snaps]),
-        snapped_box=tuple(boxes),
+        snapped=np.array([(*found.xy, found.yaw) for found in snaps], dtype=np.float64).reshape(-1, 3),
     )
 
 

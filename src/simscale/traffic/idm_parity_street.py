@@ -1,7 +1,7 @@
-"""One drive of NAVSIM's reactive vehicles beside one ego: who leads whom, and how each goes on (scoring.md 5.4).
+"""Drives of NAVSIM's reactive vehicles with Shapely's polygons: who leads whom, and how each goes on (scoring.md 5.4).
 
 The reference's `propagate_agents`: within a step the vehicles go one after the other, and who comes later sees where
-the earlier ones already are.
+the earlier ones already are. This is the slow and exact twin of `idm_parity_fast`.
 """
 
 import math
@@ -11,12 +11,38 @@ import shapely
 from jaxtyping import Bool, Float
 from shapely.geometry.base import BaseGeometry
 
-from simscale.scene import DT, CarState, EgoVehicle
+from simscale.scene import DT, CarState, EgoVehicle, Tracks
 from simscale.traffic.footprints import box_polygon, corridor_of, footprint_of, simplified
 from simscale.traffic.idm_parity_build import Drivers
+from simscale.traffic.idm_parity_kernel import Begin, Driven
 from simscale.traffic.rules import TrafficRules
 
 Array = np.ndarray
+
+
+def drives_beside(
+    drivers: Drivers, parked: Tracks, ego: CarState, begin: Begin, *, vehicle: EgoVehicle, rules: TrafficRules
+) -> Driven:
+    """Drives beside egos `[k t]`, as `idm_parity_fast.drives_beside`."""
+    shape = (*begin.station.shape, ego.yaw.shape[1])
+    driven = Driven(
+        progress=np.zeros(shape),
+        speed=np.zeros(shape),
+        present=np.zeros(shape, dtype=bool),
+        free=np.zeros((shape[0], len(parked.id), shape[2]), dtype=bool),
+    )
+    boxes = _parked_boxes(parked)
+    for k in range(shape[0]):
+        street = Street(drivers, ego[k], vehicle=vehicle, rules=rules)
+        if begin.swept:
+            street.resume(begin.station[k], begin.speed[k], begin.present[k])
+        for t in range(shape[2]):
+            if t > 0:
+                street.step(t)
+            driven.progress[k, :, t], driven.speed[k, :, t] = street.station, street.speed[:-1]
+            driven.present[k, :, t] = street.present
+            driven.free[k, :, t] = street.unobstructed(boxes)
+    return driven
 
 
 class Street:
@@ -40,7 +66,9 @@ class Street:
         self.swept = np.zeros(count, dtype=bool)  # whether others see the footprint, no longer the snapped box
         self.xy, self.yaw = np.zeros((count + 1, 2)), np.zeros(count + 1)
         self.box, self.corridor = np.empty(count, dtype=object), np.empty(count, dtype=object)
-        self.seen = np.array([*map(simplified, drivers.snapped_box), None], dtype=object)
+        rows = zip(drivers.snapped, drivers.length.tolist(), drivers.width.tolist(), strict=True)
+        boxes = [box_polygon(pose[:2], float(pose[2]), length=length, width=width) for pose, length, width in rows]
+        self.seen = np.array([*map(simplified, boxes), None], dtype=object)
         for i in range(count):
             self._place(i)
 
@@ -133,6 +161,11 @@ class Street:
         station, box = float(self.station[i]), self.box[i]
         self.seen[i] = footprint_of(path, station, length=length, width=width, ahead=ahead, box=box)
         self.swept[i] = True
+
+
+def _parked_boxes(cars: Tracks) -> list[shapely.Polygon]:
+    rows = zip(cars.xy[:, 0], cars.yaw[:, 0].tolist(), cars.size.tolist(), strict=True)
+    return [box_polygon(xy, yaw, length=size[0], width=size[1]) for xy, yaw, size in rows]
 
 
 def _ego_boxes(ego: CarState, vehicle: EgoVehicle) -> list[BaseGeometry]:
