@@ -28,7 +28,14 @@ def co_trained() -> TrainConfig:
 def ltf_navsim() -> TrainConfig:
     """The published LTF at 256 x 1024 with its own optimiser (planners.md 2): Adam, 1e-4, batches of 64."""
     return replace(
-        co_trained(), name="ltf_navsim", preset="navsim", batch=64, learning_rate=1e-4, schedule="constant", warm_up=0
+        co_trained(),
+        name="ltf_navsim",
+        preset="navsim",
+        batch=64,
+        optimiser="adam",
+        learning_rate=1e-4,
+        schedule="constant",
+        warm_up=0,
     )
 
 

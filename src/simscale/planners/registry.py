@@ -23,6 +23,7 @@ class PlannerKind:
     loss: Callable[..., Any]  # (output, targets, *, config) -> an object with `total` and named terms
     loss_config: Any  # the reference's
     presets: Mapping[str, Any]  # configurations by name
+    outputs: tuple[str, ...] = ()  # layers whose outputs are the planner's, for optimisers that treat them apart
 
 
 PLANNERS: dict[str, PlannerKind] = {
@@ -36,6 +37,12 @@ PLANNERS: dict[str, PlannerKind] = {
             "simscale": ltf.PUBLISHED_SIMSCALE,
             "navsim_lidar": ltf.PUBLISHED_TRANSFUSER,
         },
+        outputs=(
+            "_trajectory_head._mlp.2",
+            "_agent_head._mlp_states.2",
+            "_agent_head._mlp_label.0",
+            "_bev_semantic_head.2",
+        ),
     )
 }
 

@@ -25,10 +25,11 @@ class TrainConfig:
     initial: Path | None = None  # a checkpoint to start from; random weights where not said
     steps: int = 800
     batch: int = 32
+    optimiser: Literal["muon", "adam"] = "muon"  # muon.py says why (ours); LTF's own is Adam
     learning_rate: float = 1e-3  # at its highest (ours, for nano; LTF's own is 1e-4)
     schedule: Literal["cosine", "constant"] = "cosine"  # ours; LTF's own is constant
     warm_up: int = 50  # steps in which the rate rises from 0 (ours)
-    weight_decay: float = 0.0  # of AdamW; 0 makes it LTF's Adam
+    weight_decay: float = 0.0  # decoupled; LTF's is 0
     clip: float | None = 1.0  # largest norm of the gradient (ours)
     seed: int = 0
     validation: tuple[Path, ...] = ()  # rendered examples of other streets

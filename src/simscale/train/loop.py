@@ -27,6 +27,7 @@ from simscale.planners.checkpoint import STITCHED_CAMERAS
 from simscale.scene import BadInput
 from simscale.train.config import TrainConfig, plain
 from simscale.train.data import TrainingData, batch_of, training_data
+from simscale.train.optimiser import Optimisers, optimisers_of
 
 CHECKPOINT, METRICS, STATE, RUN, MANIFEST = (
     "checkpoint.safetensors",
@@ -98,7 +99,7 @@ def _trained(
     on_step: Callable[[Row], None],
 ) -> TrainReport:
     model = _model(config)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    optimiser = optimisers_of(model, config, outputs=PLANNERS[config.planner].outputs)
     done = _resumed(out, model, optimiser, seed=config.seed)
     rows = _metrics_until(out / METRICS, done)
     on_start(config.steps, done)
@@ -117,22 +118,19 @@ def _trained(
     return _finished(config, data, out, model, rows, resumed=done)
 
 
-def _step(
-    step: int, config: TrainConfig, data: TrainingData, model: nn.Module, optimiser: torch.optim.Optimizer
-) -> Row:
+def _step(step: int, config: TrainConfig, data: TrainingData, model: nn.Module, optimiser: Optimisers) -> Row:
     """One step of the optimiser, and what it found."""
     kind = PLANNERS[config.planner]
     chosen = data.sampler.rows(step * config.batch, config.batch)
     rgb, status, targets = batch_of(data.examples, chosen)
     rate = rate_at(step, config)
-    for group in optimiser.param_groups:
-        group["lr"] = rate
+    optimiser.set_rate(rate)
     model.train()
     loss = kind.loss(model(rgb, status), targets, config=kind.loss_config)
     if not torch.isfinite(loss.total):
         found = f"{config.learning_rate:g}, with which the loss of step {step + 1} is {float(loss.total)}"
         raise BadInput(f"recipe {config.name}".strip(), "learning_rate", found, "a lower one")
-    optimiser.zero_grad(set_to_none=True)
+    optimiser.zero_grad()
     loss.total.backward()
     if config.clip is not None:
         nn.utils.clip_grad_norm_(model.parameters(), config.clip)
@@ -212,14 +210,14 @@ def _difference(found: Any, asked: Any, name: str = "") -> str:
     return f"{name}={found!r} (asked for now: {asked!r})"
 
 
-def _save(out: Path, step: int, model: nn.Module, optimiser: torch.optim.Optimizer) -> None:
+def _save(out: Path, step: int, model: nn.Module, optimiser: Optimisers) -> None:
     stream = io.BytesIO()
     state = {"step": step, "model": model.state_dict(), "optimiser": optimiser.state_dict()}
     torch.save(state | {"random": torch.get_rng_state()}, stream)
     write_whole(out / STATE, stream.getvalue())
 
 
-def _resumed(out: Path, model: nn.Module, optimiser: torch.optim.Optimizer, *, seed: int) -> int:
+def _resumed(out: Path, model: nn.Module, optimiser: Optimisers, *, seed: int) -> int:
     """Puts back what an earlier run has saved; the number of steps that it did.
 
     Raises:
