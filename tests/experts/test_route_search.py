@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from golden import SCENES, golden_scene
-from simscale.experts.route_search import corrected_route, joined_centre_line, lane_sequence, route_lanes
+from simscale.experts.route_search import corrected_route, lane_sequence, reference_route
 from simscale.scene import PACIFICA, CarState, RoadKind, RoadMap
 
 Array = np.ndarray
@@ -17,11 +17,10 @@ Array = np.ndarray
 def test_lanes_and_centre_line_are_the_references(shared: Path, number: int):
     scene = golden_scene(shared, number)
     logged = scene.road.group[scene.elements(scene.json["route_roadblock_ids"])]
-    route = corrected_route(scene.road, logged, scene.ego)
-    lanes = route_lanes(scene.road, route)
-    assert [scene.road.id[lane] for lane in lanes] == scene.json["cache"]["route_lane_ids"]
-    line = joined_centre_line(scene.road, lane_sequence(scene.road, route, scene.ego, vehicle=PACIFICA))
-    np.testing.assert_allclose(line, scene.centre_line, atol=1e-6)
+    route = reference_route(scene.road, logged, scene.ego, vehicle=PACIFICA)
+    assert [scene.road.id[lane] for lane in route.lanes] == scene.json["cache"]["route_lane_ids"]
+    np.testing.assert_allclose(route.centre_line, scene.centre_line, atol=1e-6)
+    assert route.speed_limit == pytest.approx(scene.json["cache"]["pdm_target_velocities"][-1])
 
 
 def chain(*edges: tuple[int, int], count: int) -> RoadMap:

@@ -10,13 +10,14 @@ from itertools import pairwise
 
 import numpy as np
 import shapely
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from simscale.experts.forecast import ego_polygon
 from simscale.experts.paths import headings_of
 from simscale.geometry.angles import wrap
 from simscale.geometry.polylines import stations_of
 from simscale.scene import CarState, EgoVehicle, RoadKind, RoadMap
+from simscale.scoring.ring_index import ring_bounds
 
 Array = np.ndarray
 
@@ -32,6 +33,44 @@ LOOP_OVERLAP = 1.0
 """A connector that covers more of an earlier one closes a circle, m^2."""
 WINDOW = 30
 """Blocks from the start lane's on that the centre line may reach."""
+
+
+FALLBACK_LIMIT = 15.0
+"""Speed limit of a lane without one, m/s (`fallback_target_velocity`)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReferenceRoute:
+    """What PDM-Closed makes of a map and a logged route."""
+
+    blocks: Int[Array, " c"]  # group numbers of the corrected route
+    lanes: Int[Array, " r"]  # all lanes and connectors of these
+    way: Int[Array, " n"]  # those that are driven along
+    centre_line: Float[Array, "m 2"]  # of these, m
+    speed_limit: float  # of the first of these, m/s
+
+
+def reference_route(road: RoadMap, route: Int[Array, " b"], state: CarState, *, vehicle: EgoVehicle) -> ReferenceRoute:
+    """The whole search: correction, lanes, the shortest way, its centre line.
+
+    Args:
+        road: The map.
+        route: Group numbers of the logged route's blocks, in driving order.
+        state: The car now (no batch axes).
+        vehicle: Its dimensions.
+    """
+    blocks = blocks_of(road)
+    corrected = corrected_route(road, route, state, blocks=blocks)
+    lanes = route_lanes(road, corrected, blocks=blocks)
+    way = lane_sequence(road, corrected, state, vehicle=vehicle, blocks=blocks)
+    first = int(way[0])
+    return ReferenceRoute(
+        blocks=corrected,
+        lanes=lanes,
+        way=way,
+        centre_line=joined_centre_line(road, way),
+        speed_limit=float(road.speed_limit[first]) if road.has_speed_limit[first] else FALLBACK_LIMIT,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,15 +106,18 @@ def blocks_of(road: RoadMap) -> Blocks:
     )
 
 
-def corrected_route(road: RoadMap, route: Int[Array, " b"], state: CarState) -> Int[Array, " c"]:
+def corrected_route(
+    road: RoadMap, route: Int[Array, " b"], state: CarState, *, blocks: Blocks | None = None
+) -> Int[Array, " c"]:
     """A route of blocks that starts where the car is, without gaps and circles (`route_roadblock_correction`).
 
     Args:
         road: The map.
         route: Group numbers of the logged route's blocks, in driving order.
         state: The car now (no batch axes).
+        blocks: Those of the map, where they are known.
     """
-    blocks = blocks_of(road)
+    blocks = blocks or blocks_of(road)
     going = [int(group) for group in route]
     start, candidates = _block_here(road, blocks, going, state)
     if start not in going:
@@ -83,13 +125,15 @@ def corrected_route(road: RoadMap, route: Int[Array, " b"], state: CarState) -> 
     return np.array(_without_circles(road, blocks, _without_gaps(blocks, going)), dtype=np.int64)
 
 
-def route_lanes(road: RoadMap, route: Int[Array, " c"]) -> Int[Array, " r"]:
+def route_lanes(road: RoadMap, route: Int[Array, " c"], *, blocks: Blocks | None = None) -> Int[Array, " r"]:
     """Lanes and connectors of a route of blocks, block by block."""
-    lanes = blocks_of(road).lanes
+    lanes = (blocks or blocks_of(road)).lanes
     return np.array([lane for group in route for lane in lanes[int(group)]], dtype=np.int64)
 
 
-def lane_sequence(road: RoadMap, route: Int[Array, " c"], state: CarState, *, vehicle: EgoVehicle) -> Int[Array, " n"]:
+def lane_sequence(
+    road: RoadMap, route: Int[Array, " c"], state: CarState, *, vehicle: EgoVehicle, blocks: Blocks | None = None
+) -> Int[Array, " n"]:
     """Lanes that PDM-Closed drives along: the shortest way on the route from where the car is.
 
     Args:
@@ -97,8 +141,9 @@ def lane_sequence(road: RoadMap, route: Int[Array, " c"], state: CarState, *, ve
         route: Group numbers of the corrected route's blocks.
         state: The car now (no batch axes).
         vehicle: Its dimensions.
+        blocks: Those of the map, where they are known.
     """
-    allowed = [int(lane) for lane in route_lanes(road, route)]
+    allowed = [int(lane) for lane in route_lanes(road, route, blocks=blocks)]
     start = start_lane(road, allowed, state, vehicle=vehicle)
     here = int(np.argmax(route == road.group[start]))
     return np.array(_shortest(road, start, set(allowed), int(route[here : here + WINDOW][-1])), dtype=np.int64)
@@ -112,7 +157,10 @@ def joined_centre_line(road: RoadMap, lanes: Int[Array, " n"]) -> Float[Array, "
 def start_lane(road: RoadMap, lanes: list[int], state: CarState, *, vehicle: EgoVehicle) -> int:
     """The lane that the car is in: the best aligned one below the rear axle, else the nearest one."""
     point = shapely.Point(state.xy)
-    below = [lane for lane in lanes if shapely.intersects(_polygon(road, lane), point)]
+    near = _boxes_reach(road, np.array(lanes, dtype=np.int64), state.xy, 0.0)
+    below = [
+        lane for lane, at in zip(lanes, near, strict=True) if at and shapely.intersects(_polygon(road, lane), point)
+    ]
     if below:
         return min(below, key=lambda lane: _error(road, lane, state)[0])
     centre, box = shapely.Point(state.centre_xy(vehicle)), ego_polygon(state.xy, state.yaw, vehicle=vehicle)
@@ -125,6 +173,12 @@ def start_lane(road: RoadMap, lanes: list[int], state: CarState, *, vehicle: Ego
         if distance < least:
             nearest, least = lane, distance
     return nearest
+
+
+def _boxes_reach(road: RoadMap, elements: Int[Array, " n"], xy: Float[Array, "2"], within: float) -> Bool[Array, " n"]:
+    """Which polygons' bounding boxes come within so many metres of a point, along x and along y."""
+    bounds = ring_bounds(road.xy, road.start)[elements]
+    return np.all((bounds[:, :2] <= xy + within) & (bounds[:, 2:] >= xy - within), axis=1)
 
 
 def _polygon(road: RoadMap, element: int) -> shapely.Polygon:
@@ -143,12 +197,15 @@ def _error(road: RoadMap, lane: int, state: CarState) -> tuple[float, float]:
 def _block_here(road: RoadMap, blocks: Blocks, route: list[int], state: CarState) -> tuple[int, list[int]]:
     """The block that holds the car, and all that might (`get_current_roadblock_candidates`)."""
     square = shapely.box(*(state.xy - NEAR_BOX), *(state.xy + NEAR_BOX))
-    polygons = {group: _polygon(road, element) for group, element in blocks.element.items()}
-    near = [group for group, polygon in polygons.items() if shapely.intersects(polygon, square)]
+    element = np.array([*blocks.element.values()], dtype=np.int64)
+    close = _boxes_reach(road, element, state.xy, NEAR_BOX)
+    near = [group for group, at in zip(blocks.element, close, strict=True) if at]
+    near = [group for group in near if shapely.intersects(_polygon(road, blocks.element[group]), square)]
     if not near:
         point = shapely.Point(state.xy)
         for kind in (RoadKind.ROAD_BLOCK, RoadKind.ROAD_BLOCK_CONNECTOR):
             of_kind = [group for group, element in blocks.element.items() if road.kind[element] == kind]
+            polygons = {group: _polygon(road, blocks.element[group]) for group in of_kind}
             near += sorted(of_kind, key=lambda group: float(shapely.distance(polygons[group], point)))[:1]
     near.sort(key=lambda group: (road.kind[blocks.element[group]], blocks.element[group]))
     on, off, nearest = [], [], []
