@@ -60,14 +60,14 @@ def idm_parity_of(
         vehicle: The ego car.
         rules: Constants; `NAVSIM_RULES` for parity.
         instant: Number of the current frame on the caller's grid.
-        exact: Whether Shapely draws the footprints.
+        exact: Whether Shapely does the geometry.
     """
     cars = current.of_agents(np.flatnonzero((current.kind == TrackKind.VEHICLE) & current.valid[:, 0]))
     others = log.of_agents(np.flatnonzero((log.kind != TrackKind.VEHICLE) & log.valid.any(axis=-1)))
     # The raw current frame does not hold what the reference's interpolation spreads over all samples (Q5).
     seen_now = {name for name, valid in zip(current.id, current.valid[:, 0], strict=True) if valid}
     others.valid[:, 0] &= np.array([name in seen_now for name in others.id], dtype=bool)
-    drivers, parked = drivers_of(cars, ego, road, vehicle=vehicle)
+    drivers, parked = drivers_of(cars, ego, road, vehicle=vehicle, exact=exact)
     return IdmParity(
         instant=instant,
         cars=cars,

@@ -7,11 +7,12 @@ good. Vehicles that cannot be snapped are not driven; those that stand off the l
 from dataclasses import dataclass
 
 import numpy as np
-import shapely
 from jaxtyping import Float, Int
 
-from simscale.scene import CarState, EgoVehicle, RoadKind, RoadMap, TrackKind, Tracks
-from simscale.traffic.footprints import LanePath, box_polygon, lane_path_of
+from simscale.geometry.boxes import boxes_overlap
+from simscale.scene import CarState, EgoVehicle, RoadMap, TrackKind, Tracks
+from simscale.traffic.footprints import LanePath, lane_path_of
+from simscale.traffic.idm_parity_snap import Snaps, exact_snaps_of, snaps_of
 from simscale.traffic.rules import TrafficRules
 
 Array = np.ndarray
@@ -27,9 +28,6 @@ SNAP_DISTANCE = 3.0
 
 PARKED_SPEED = 0.1
 """A slower vehicle off lanes and intersections is parked, m/s."""
-
-HEADING_LOOKAHEAD = 0.5
-"""A snapped vehicle looks at the point this far along its lane (`get_nearest_pose_from_position`), m."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,52 +48,8 @@ class Drivers:
         return len(self.row)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Snap:
-    """Where a vehicle would stand on the lane that it is on."""
-
-    lane: int  # element of the map
-    station: float  # along the whole centre line, m
-    xy: Float[Array, "2"]
-    yaw: float
-    distance: float  # from the vehicle's centre, m
-
-
-def snap(road: RoadMap, xy: Float[Array, "2"], yaw: float) -> Snap | None:
-    """The lane of a vehicle (`get_starting_segment`): lanes first, connectors only inside an intersection.
-
-    QUIRK (scoring.md 5.2): of several, the smallest difference of headings wins, not wrapped, so that near +-pi the
-    wrong lane may win.
-    """
-    lanes = holding(road, xy, RoadKind.LANE)
-    if not lanes and holding(road, xy, RoadKind.INTERSECTION):
-        lanes = holding(road, xy, RoadKind.CONNECTOR)
-    snaps = [snap_to(road, lane, xy) for lane in lanes if len(road.centre_line(lane)) >= 2]
-    return min(snaps, key=lambda found: abs(found.yaw - yaw), default=None)
-
-
-def snap_to(road: RoadMap, lane: int, xy: Float[Array, "2"]) -> Snap:
-    """The nearest point of a lane's centre line; its heading is that of the next half metre, or of the last one."""
-    line, point = shapely.LineString(road.centre_line(lane)), shapely.Point(xy)
-    station = float(line.project(point))
-    here, there = line.interpolate(station), line.interpolate(station + HEADING_LOOKAHEAD)
-    if there.equals(here):
-        behind, before = line.interpolate(station - HEADING_LOOKAHEAD), here
-    else:
-        behind, before = here, there
-    yaw = float(np.arctan2(before.y - behind.y, before.x - behind.x))
-    return Snap(lane=lane, station=station, xy=np.array([here.x, here.y]), yaw=yaw, distance=point.distance(here))
-
-
-def holding(road: RoadMap, xy: Float[Array, "2"], kind: RoadKind) -> list[int]:
-    """Elements of a kind whose polygons strictly hold a point, in the order of the map."""
-    elements = [int(m) for m in road.of_kind(kind) if road.start[m + 1] - road.start[m] >= 3]
-    near = [m for m in elements if ((road.ring(m).min(axis=0) <= xy) & (xy <= road.ring(m).max(axis=0))).all()]
-    return [m for m in near if shapely.contains_xy(shapely.Polygon(road.ring(m)), *xy)]
-
-
 def drivers_of(
-    current: Tracks, ego: CarState, road: RoadMap, *, vehicle: EgoVehicle
+    current: Tracks, ego: CarState, road: RoadMap, *, vehicle: EgoVehicle, exact: bool = False
 ) -> tuple[Drivers, Int[Array, " p"]]:
     """Puts the vehicles of the current frame onto lanes (`build_idm_agents_on_map_rails`).
 
@@ -104,49 +58,51 @@ def drivers_of(
         ego: The ego now, without batch axes; here, and only here, its box is where it is.
         road: The map.
         vehicle: The ego car.
+        exact: Whether Shapely finds the lanes.
 
     Returns:
         The drivers, and the rows of the vehicles that are parked: those that stand off lanes and intersections, and
         those on a lane but too far from its centre line. Whoever is neither vanishes after the current frame.
     """
+    cars = np.flatnonzero((current.kind == TrackKind.VEHICLE) & current.valid[:, 0])
+    snaps = (exact_snaps_of if exact else snaps_of)(road, current.xy[cars, 0], current.yaw[cars, 0])
+    standing = current.speed[cars, 0] < PARKED_SPEED
+    off_lane = (snaps.lane < 0) & standing & ~snaps.in_intersection
+    beside_lane = (snaps.lane >= 0) & (snaps.distance > SNAP_DISTANCE)
+    paths = {m: lane_path_of(road.centre_line(m)) for m in np.unique(snaps.lane[snaps.lane >= 0]).tolist()}
     centre = ego.centre_xy(vehicle)
-    taken = [box_polygon(centre, float(ego.yaw), length=vehicle.length, width=vehicle.width)]
-    rows: list[int] = []
-    snaps: list[Snap] = []
-    parked: list[int] = []
-    for row in np.flatnonzero((current.kind == TrackKind.VEHICLE) & current.valid[:, 0]).tolist():
-        xy = current.xy[row, 0]
-        found = snap(road, xy, float(current.yaw[row, 0]))
-        if found is None:
-            if current.speed[row, 0] < PARKED_SPEED and not holding(road, xy, RoadKind.INTERSECTION):
-                parked.append(row)
-        elif found.distance > SNAP_DISTANCE:
-            parked.append(row)
-        else:
-            length, width = current.size[row, :2].tolist()
-            box = box_polygon(found.xy, found.yaw, length=length, width=width)
-            usable = lane_path_of(road.centre_line(found.lane)) is not None
-            if usable and not shapely.intersects(box, taken).any():
-                taken.append(box)
-                rows.append(row)
-                snaps.append(found)
-    return _drivers(current, ego, road, rows, snaps), np.array(parked, dtype=np.int64)
+    taken = [(float(centre[0]), float(centre[1]), float(ego.yaw), vehicle.length, vehicle.width)]
+    chosen: list[int] = []
+    for v in np.flatnonzero((snaps.lane >= 0) & ~beside_lane).tolist():
+        box = (*snaps.pose[v].tolist(), *current.size[cars[v], :2].tolist())
+        if paths[int(snaps.lane[v])] is not None and not any(boxes_overlap(*box, *other) for other in taken):
+            taken.append(box)
+            chosen.append(v)
+    return _drivers(current, ego, road, cars, snaps, paths, chosen), cars[off_lane | beside_lane]
 
 
-def _drivers(current: Tracks, ego: CarState, road: RoadMap, rows: list[int], snaps: list[Snap]) -> Drivers:
-    speed = current.speed[rows, 0]
-    paths = [lane_path_of(road.centre_line(found.lane)) for found in snaps]
+def _drivers(
+    current: Tracks,
+    ego: CarState,
+    road: RoadMap,
+    cars: Int[Array, " v"],
+    snaps: Snaps,
+    paths: dict[int, LanePath | None],
+    chosen: list[int],
+) -> Drivers:
+    row, lanes = cars[chosen], snaps.lane[chosen].tolist()
+    speed = current.speed[row, 0]
+    usable = [paths[lane] for lane in lanes]
     return Drivers(
-        row=np.array(rows, dtype=np.int64),
-        path=tuple(path for path in paths if path is not None),
-        length=current.size[rows, 0],
-        width=current.size[rows, 1],
-        station=np.array([found.station for found in snaps], dtype=np.float64),
-        speed=np.where(
-            np.isnan(speed), np.hypot(*ego.velocity), speed
-        ),  # the reference's stand-in for an unknown speed
-        target_speed=_target_speeds(road, [found.lane for found in snaps]),
-        snapped=np.array([(*found.xy, found.yaw) for found in snaps], dtype=np.float64).reshape(-1, 3),
+        row=row,
+        path=tuple(path for path in usable if path is not None),
+        length=current.size[row, 0],
+        width=current.size[row, 1],
+        station=snaps.station[chosen],
+        # The reference's stand-in for an unknown speed is the ego's.
+        speed=np.where(np.isnan(speed), np.hypot(*ego.velocity), speed),
+        target_speed=_target_speeds(road, lanes),
+        snapped=snaps.pose[chosen],
     )
 
 
