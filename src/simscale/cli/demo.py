@@ -81,13 +81,14 @@ def _report(experiment: Experiment, out: Path, results: dict[str, dict[str, Any]
 
 
 def _lead(experiment: Experiment, made: dict[str, Any]) -> str:
-    planner, perturb = made["experts"]["planner"], made["perturb"]
+    perturb = made["perturb"]
+    answers = " and ".join(f"{made['experts'][name]['accepted']} by the {name} expert" for name in experiment.experts)
     return (
         f"{len(experiment.towns)} towns, {len(experiment.towns) * experiment.drives} drives of 20 s; "
         f"{perturb['rounds']} attempts to lead the ego away from its human, of which {perturb['passed']} found a state "
-        f"that the log does not hold, and {planner['accepted']} an answer of the planner-based expert that holds in "
-        f"reactive traffic. LTF ({experiment.preset}) was trained for {experiment.steps} steps on logged states alone, "
-        "and for as many on logged and simulated ones."
+        f"that the log does not hold; answers that hold in reactive traffic: {answers}. "
+        f"LTF ({experiment.preset}) was trained for {experiment.steps} steps on logged states alone, and for as many "
+        "on logged and simulated ones."
     )
 
 

@@ -52,12 +52,12 @@ def _data(experiment: Experiment, out: Path, cores: int) -> list[Step]:
     names = tuple(step.name for step in made)
     where = tuple(map(str, towns))
     many = ("--workers", str(cores))
-    rounds = ("--rounds", str(experiment.rounds))
+    asked = ("--rounds", str(experiment.rounds), "--experts", ",".join(experiment.experts))
     steps = [
         *made,
         Step(
             name="generate",
-            arguments=("generate", *where, "--out", str(out / "samples"), *rounds, *many),
+            arguments=("generate", *where, "--out", str(out / "samples"), *asked, *many),
             needs=names,
             cores=cores,
         ),
