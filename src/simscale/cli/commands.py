@@ -157,6 +157,34 @@ class Render:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Rewards:
+    """Scores every trajectory of a vocabulary at every token; or reads, or writes, SimScale's reward pickles."""
+
+    src: Positional[tuple[Path, ...]]
+    """Folders of scenes and datasets of generate; pickles with --from-pickles; a store of rewards with --to-pickles."""
+    out: Path
+    """Folder for the rewards; with --to-pickles a .pkl file, or a folder with a pickle a token."""
+    vocabulary: Path | None = None
+    """Trajectories as a .npy file; the package's own where not said."""
+    progress: Literal["eval", "gen_gt"] | None = None
+    """How progress is measured: gen_gt, against PDM-Closed as for training, where not said; a store keeps both."""
+    human_filter: Literal["off", "fixed", "legacy"] = "legacy"
+    """With --to-pickles: what becomes of sub-scores that the human fails; legacy is SimScale's own."""
+    from_pickles: bool = False
+    """Read reward pickles: files of a run, or folders of <token>/tmp.pkl."""
+    to_pickles: bool = False
+    """Write reward pickles."""
+    scenes: tuple[Path, ...] = ()
+    """Where the scenes of a dataset lie now, should they have moved."""
+    workers: int | None = None
+    """Processes; as many as there are cores where not said."""
+    json: bool = False
+    """One JSON object as the last line on stdout."""
+    debug: bool = False
+    """Show where an error came from."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Train:
     """Trains a planner on rendered examples; the same command goes on where it was stopped."""
 
@@ -211,6 +239,36 @@ class Study:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Score:
+    """Scores plans against scenes as NAVSIM's own scripts do, quirks included, and writes their table."""
+
+    plans: Positional[str]
+    """Plans (.npz), a submission (.pkl), a checkpoint, or human, pdm-closed, constant-velocity or stand-still."""
+    scenes: Positional[tuple[Path, ...]]
+    """Folders of scenes."""
+    out: Path
+    """Folder for table and numbers; the same command goes on where it was stopped."""
+    stages: Literal["one", "two"] = "one"
+    """Tokens by themselves, or groups of two stages."""
+    groups: Path | None = None
+    """JSON file of the groups of two stages: [[now, prev, [[now2, prev2], ...]], ...]."""
+    traffic: Literal["auto", "log-replay", "reactive"] = "auto"
+    """How others move; log-replay in one stage and reactive in two where not said."""
+    filter: Literal["fixed", "legacy"] = "fixed"
+    """Human filter; legacy is that of SimScale's published tables."""
+    protocol: Literal["epdms", "pdms-v1"] = "epdms"
+    """The score of NAVSIM v2, or that of v1."""
+    exact: bool = False
+    """Ask the geometry library everything: slow, and decides ties between equally near objects as the reference."""
+    workers: int | None = None
+    """Processes; as many as there are cores where not said."""
+    json: bool = False
+    """One JSON object as the last line on stdout."""
+    debug: bool = False
+    """Show where an error came from."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Aggregate:
     """Recomputes a published table of scores, and says which human filter it was made with."""
 
@@ -236,17 +294,33 @@ class Demo:
     """Show where an error came from."""
 
 
-Command = Town | Ingest | Vocabulary | Generate | Render | Train | Evaluate | Study | Demo | Show | Dataset | Aggregate
+Command = (
+    Town
+    | Ingest
+    | Vocabulary
+    | Generate
+    | Render
+    | Train
+    | Evaluate
+    | Study
+    | Demo
+    | Show
+    | Dataset
+    | Aggregate
+    | Score
+)
 Parsed = (
     Annotated[Town, subcommand("town")]
     | Annotated[Ingest, subcommand("ingest")]
     | Annotated[Vocabulary, subcommand("vocabulary")]
     | Annotated[Generate, subcommand("generate")]
     | Annotated[Render, subcommand("render")]
+    | Annotated[Rewards, subcommand("rewards")]
     | Annotated[Train, subcommand("train")]
     | Annotated[Evaluate, subcommand("evaluate")]
     | Annotated[Study, subcommand("study")]
     | Annotated[Demo, subcommand("demo")]
+    | Annotated[Score, subcommand("score")]
     | Annotated[Aggregate, subcommand("aggregate")]
     | Annotated[Show, subcommand("show")]
     | Annotated[Dataset, subcommand("dataset")]

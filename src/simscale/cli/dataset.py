@@ -6,6 +6,7 @@ from simscale.cli.commands import Dataset
 from simscale.cli.speech import give, say
 from simscale.dataset.info import DatasetInfo, info_of
 from simscale.dataset.manifest import Manifest, read_manifest
+from simscale.dataset.rewards import STAGE
 from simscale.dataset.verify import faults_of
 
 
@@ -18,6 +19,8 @@ def _info(command: Dataset) -> int:
     manifest = read_manifest(command.folder)
     if manifest.configuration.get("stage") == "render":
         return _rendered_info(command, manifest)
+    if manifest.configuration.get("stage") == STAGE:
+        return _rewards_info(command, manifest)
     info = info_of(command.folder)
     if command.json:
         give(asdict(info))
@@ -38,6 +41,19 @@ def _rendered_info(command: Dataset, manifest: Manifest) -> int:
     )
     print("\n".join(f"  {who}: {count}" for who, count in manifest.counts["by_expert"].items()))
     print(f"streets: {', '.join(manifest.counts['streets'])}\ndigest {manifest.digest}")
+    return 0
+
+
+def _rewards_info(command: Dataset, manifest: Manifest) -> int:
+    if command.json:
+        give(manifest.counts)
+        return 0
+    counts, modes = manifest.counts, manifest.configuration["modes"]
+    print(f"rewards of {counts['trajectories']} trajectories ({counts['vocabulary']}) at {counts['tokens']} tokens")
+    print(f"{counts['bytes'] / 1e6:.1f} MB, {counts['bytes_a_token'] / 1e3:.1f} KB a token")
+    print(f"progress as {' and '.join(modes)}; as {counts['progress']} where not said")
+    print("\n".join(f"  {who}: {means['tokens']:.0f} tokens" for who, means in counts["by_driver"].items()))
+    print(f"digest {manifest.digest}")
     return 0
 
 

@@ -60,10 +60,11 @@ def put_in_place(file: WrittenFile, out: Path) -> None:
     fsync_folder(target.parent)
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Replaces a file by one with this content; a reader sees the old one or the new one."""
+def write_whole(path: Path, content: bytes | Iterable[bytes]) -> None:
+    """Replaces a file by one with this content, whole or in chunks; a reader sees the old one or the new one."""
+    chunks = [content] if isinstance(content, bytes) else content
     try:
-        written, _, _ = write_new(path.parent, f".{path.name}", [content])
+        written, _, _ = write_new(path.parent, f".{path.name}", chunks)
         try:
             written.replace(path)
         finally:

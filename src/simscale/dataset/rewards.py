@@ -11,9 +11,10 @@ Tokens are those of moments: a decision point of a log, or a sample with the exp
 import hashlib
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import cast
 
@@ -149,7 +150,9 @@ def open_rewards(folder: Path, *, vocabulary_sha256: str | None = None) -> Rewar
     """
     manifest = read_manifest(folder)
     if manifest.configuration.get("stage") != STAGE:
-        raise BadInput(folder, "stage", manifest.configuration.get("stage") or "generate", "what simscale rewards writes")
+        raise BadInput(
+            folder, "stage", manifest.configuration.get("stage") or "generate", "what simscale rewards writes"
+        )
     made_for, held = manifest.configuration["vocabulary"], manifest.configuration["modes"]
     if vocabulary_sha256 not in (None, made_for["sha256"]):
         found = f"{made_for['name']} of {made_for['entries']} trajectories (sha256 {made_for['sha256'][:16]})"
@@ -192,24 +195,22 @@ def read_places(folder: Path) -> pa.Table:
             raise BadInput(path, "columns", ", ".join(table.schema.names), ", ".join(PLACES.names))
     index = pa.concat_tables([PLACES.empty_table(), *tables]).sort_by("token")
     tokens = index["token"].to_pylist()
-    twice = next((a for a, b in zip(tokens, tokens[1:], strict=False) if a == b), None)
+    twice = next((a for a, b in pairwise(tokens) if a == b), None)
     if twice is not None:
         raise BadInput(folder, f"token {twice}", "rewarded twice", "one row a token")
     return index
 
 
-def write_rewards(folder: Path, unit: str, rewards: Sequence[TokenRewards]) -> tuple[WrittenFile, ...]:
+def write_rewards(folder: Path, unit: str, rewards: Iterable[TokenRewards]) -> tuple[WrittenFile, ...]:
     """Writes the files of a unit under names of their own in `folder`; the coordinator puts them in place.
 
     Args:
         folder: Where unfinished files lie; made when absent.
         unit: The unit's key.
-        rewards: In any order; tokens are unique.
+        rewards: Tokens are unique. Held in memory for one shard at a time.
     """
-    rewards = sorted(rewards, key=lambda one: one.token)
-    groups = [rewards[i : i + ROWS_A_SHARD] for i in range(0, len(rewards), ROWS_A_SHARD)]
-    files, places = [], list[dict]()
-    for group in groups:
+    files, places, coming = list[WrittenFile](), list[dict](), iter(rewards)
+    while group := sorted(islice(coming, ROWS_A_SHARD), key=lambda one: one.token):
         content = io.BytesIO()
         rows = np.stack([one.coded.row for one in group])
         np.lib.format.write_array(content, rows, version=(1, 0), allow_pickle=False)

@@ -104,6 +104,13 @@ def packed_row(sub_scores: dict[str, Float[Array, " n"]], progress: Float[Array,
     return np.concatenate([bits.ravel(), np.rint(FULL * progress).astype(np.uint8)])
 
 
+def is_row(row: UInt8[Array, " w"], *, size: int) -> bool:
+    """Whether a row is one that `packed_row` can write: nothing is 1 and below 0.5, and nothing beyond the last bit."""
+    planes = np.unpackbits(row[: PLANES * plane_width(size)].reshape(PLANES, -1), axis=1, bitorder="little")
+    ordered = all(np.all(planes[2 * i] <= planes[2 * i + 1]) for i in range(len(HALVES)))
+    return ordered and not planes[:, size:].any()
+
+
 def rewards_of(
     rows: UInt8[Array, "b w"],
     tables: Float32[Array, "b 5 256"],

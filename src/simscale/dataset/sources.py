@@ -16,6 +16,7 @@ from simscale.dataset.recipe import sample_of
 from simscale.dataset.shards import Member, read_member, read_members
 from simscale.dataset.streets import street_of
 from simscale.generate.place import token_name
+from simscale.generate.sample import Sample
 from simscale.scene import BadInput, Scene
 from simscale.scene.file import read_id, read_scene, scene_files
 
@@ -103,9 +104,20 @@ def moments_of(source: Source, item: str) -> list[Moment]:
     """The moments of one item; they share one image."""
     scene = scene_at(source.path, source.sha256)
     if source.dataset is None:
-        return [logged_moment(scene, int(item.rpartition("-t")[2]))]
+        return [logged_moment(scene, instant_of(item))]
+    return list(simulated_moments(scene, sample_at(source, item)))
+
+
+def sample_at(source: Source, item: str) -> Sample:
+    """The sample that an item of a dataset names."""
+    assert source.dataset is not None, "decision points have no samples"
     member = _members(source.dataset, source.digest)[item]
-    return list(simulated_moments(scene, sample_of(read_member(source.dataset, member), name=item)))
+    return sample_of(read_member(source.dataset, member), name=item)
+
+
+def instant_of(item: str) -> int:
+    """The grid instant of a decision point."""
+    return int(item.rpartition("-t")[2])
 
 
 @lru_cache(maxsize=4)

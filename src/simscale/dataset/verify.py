@@ -1,14 +1,17 @@
 """Checks a dataset against its own books: every file, every member of every shard, every row."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from simscale.dataset import rendered
+from simscale.dataset import rendered, rewards
 from simscale.dataset.files import sha256_of
 from simscale.dataset.loading import contents_of
 from simscale.dataset.manifest import FileEntry, Manifest, read_manifest
 from simscale.dataset.recipe import sample_of
+from simscale.dataset.rewards import STAGE
+from simscale.dataset.rewards_code import is_row
 from simscale.dataset.sensors import decoded
 from simscale.dataset.shards import DATA, FOLDERS, SCENES, Member, digest_of, read_member, read_members, read_table
 from simscale.scene import BadInput
@@ -21,15 +24,15 @@ def faults_of(folder: Path) -> Iterator[str]:
         BadInput: There is no dataset, or its manifest cannot be read.
     """
     manifest = read_manifest(folder)
-    is_rendered = manifest.configuration.get("stage") == "render"
+    stage = manifest.configuration.get("stage", "")
     damaged = list(_file_faults(folder, manifest))
     yield from damaged
-    folders = rendered.FOLDERS if is_rendered else FOLDERS
+    folders = {"render": rendered.FOLDERS, STAGE: rewards.FOLDERS}.get(stage, FOLDERS)
     yield from (f"{name}: not in the manifest" for name in _strangers(folder, manifest, folders))
     if damaged:
         return  # what follows would say the same again
-    if is_rendered:
-        yield from _rendered_faults(folder, manifest)
+    if stage in ("render", STAGE):
+        yield from _rendered_faults(folder, manifest) if stage == "render" else _reward_faults(folder, manifest)
         return
     members = read_members(folder)
     yield from _member_faults(folder, members)
@@ -65,6 +68,26 @@ def _rendered_faults(folder: Path, manifest: Manifest) -> Iterator[str]:
         yield f"image {image}: in one of {rendered.EXAMPLES}/ and index/ only"
     if (digest := rendered.rendered_digest(folder)) != manifest.digest:
         yield f"{folder}: its examples have the digest {digest}, the manifest says {manifest.digest}"
+
+
+def _reward_faults(folder: Path, manifest: Manifest) -> Iterator[str]:
+    """Faults of rewards: rows that are not what the index says, or that no scores can have."""
+    store = rewards.open_rewards(folder)
+    index = rewards.read_places(folder)
+    digests = index["sha256"].to_pylist()
+    for at, token in enumerate(store.tokens):
+        row, measures = store.row_of(token), (store.best_m[at], store.expert_m[at])
+        if hashlib.sha256(row.tobytes()).hexdigest() != digests[at]:
+            yield f"token {token}: its row is not the one that the index names"
+        elif not is_row(row, size=store.size):
+            yield f"token {token}: its row holds what no scores can be"
+        if not 0.0 <= measures[1] <= measures[0] < float("inf"):
+            yield f"token {token}: progress is measured by {measures}, expected numbers of 0 or more"
+    for number, shard in enumerate(store.shards):
+        if sorted(store.row[store.shard == number]) != list(range(store.rows[number])):
+            yield f"{shard}: the index does not name each of its rows once"
+    if (digest := rewards.rewards_digest(folder)) != manifest.digest:
+        yield f"{folder}: its rewards have the digest {digest}, the manifest says {manifest.digest}"
 
 
 def _strangers(folder: Path, manifest: Manifest, folders: Sequence[str]) -> list[str]:

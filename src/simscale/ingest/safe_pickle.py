@@ -20,8 +20,10 @@ Memory and time are therefore linear in the file's size and bounded by the caps 
 is needed (ours: a child costs 0.3 s a file, and its answer would have to be checked again).
 """
 
+import mmap
 import pickletools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,6 +40,8 @@ MAX_CONTAINERS = 1_000_000
 """Most lists, dictionaries, sets and tuples (ours); an empty set takes 216 bytes for one in the file."""
 MAX_DEPTH = 32
 """Deepest nesting (ours); a ScenarioNet file has 6."""
+RECORD = "record "
+"""Role of the name of a class that the reader expects, before the name itself."""
 MAX_INTEGER_BYTES = 8
 """Longest integer; longer ones can be made to collide in a dictionary."""
 
@@ -62,8 +66,20 @@ NAMES = {
 """Names that a file may mention (of NumPy 1 and of NumPy 2), and what the machine does in their place."""
 
 
-def read_pickle(path: Path) -> object:
+@dataclass(eq=False)
+class Record:
+    """An object of a class that the reader of a file expects there: its fields as data. The class is never imported."""
+
+    name: str  # of the class, with its module
+    fields: dict[str, Any] = field(default_factory=dict)
+
+
+def read_pickle(path: Path, *, records: Collection[str] = ()) -> object:
     """The plain data in a pickle: containers, strings, numbers and NumPy arrays (read-only).
+
+    Args:
+        path: The file.
+        records: Classes (`module.Name`) whose objects may stand in it; each comes back as a `Record`.
 
     Raises:
         BadInput: The file is missing, too large, truncated, or asks for anything but plain data.
@@ -74,11 +90,43 @@ def read_pickle(path: Path) -> object:
     if not 0 < size <= MAX_BYTES:
         raise BadInput(path, "size", f"{size} bytes", f"1 to {MAX_BYTES} bytes")
     raw = path.read_bytes()
-    machine = _Machine()
-    try:
-        value = machine.run(raw)
+    with _told_of(path):
+        machine = _Machine(records=records)
+        for _ in machine.run(raw):
+            pass
+        value = machine.result()
         _check_plain(value)
         return value
+
+
+def read_pickled_items(path: Path) -> Iterator[tuple[object, object]]:
+    """The items of a pickled dictionary, as `read_pickle` has them, one after another: of files larger than memory.
+
+    The caps hold for each item (or the thousand that Python writes at once), and an item may share names with earlier
+    ones, but no array.
+
+    Raises:
+        BadInput: The file is missing, truncated, no dictionary, or asks for anything but plain data.
+    """
+    if not path.is_file():
+        raise BadInput(path, "file", "missing", "a pickle")
+    if path.stat().st_size == 0:
+        raise BadInput(path, "size", "0 bytes", "a pickled dictionary")
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as raw, _told_of(path):
+        machine = _Machine(root_items=[])
+        for items in machine.run(raw):
+            for key, value in items:
+                _check_plain(value)
+                yield key, value
+        if machine.root is None or machine.result() is not machine.root:
+            raise _Refused(f"a {type(machine.result()).__name__.strip('_')}", "a dictionary")
+
+
+@contextmanager
+def _told_of(path: Path) -> Iterator[None]:
+    """Whatever is wrong inside is told in one sentence about this file."""
+    try:
+        yield
     except _Refused as refused:
         raise BadInput(path, "pickle", refused.found, refused.expected) from None
     except (ValueError, TypeError, IndexError, KeyError, OverflowError, UnicodeError, AttributeError) as error:
@@ -117,25 +165,50 @@ _MARK = _Mark()
 class _Machine:
     """Stack, memo and opcodes of the pickle format, as far as plain data needs them."""
 
-    def __init__(self):
+    def __init__(self, root_items: list[tuple[Any, Any]] | None = None, records: Collection[str] = ()):
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
         self.opcodes = self.containers = 0
+        self.counted = self.forgotten = 0  # opcodes before this item, and kept values that are gone
+        self.fresh: list[int] = []  # memo indices that this item wrote
+        self.root: dict | None = None  # the outermost dictionary, where its items are handed out ...
+        self.root_items = root_items  # ... and not kept
+        self.records = records
 
-    def run(self, raw: bytes) -> object:
+    def run(self, raw: bytes | mmap.mmap) -> Iterator[list[tuple[Any, Any]]]:
+        """Runs the program, and hands out the root's items as they come, where they are asked for."""
         for opcode, argument, _ in pickletools.genops(raw):
             self.opcodes += 1
-            if self.opcodes > MAX_OPCODES:
+            if self.opcodes - self.counted > MAX_OPCODES:
                 raise _Refused("too long a program", f"at most {MAX_OPCODES} opcodes")
             if opcode.name == "STOP":
-                break
+                return
             act = _OPCODES.get(opcode.name)
             if act is None:
                 raise _Refused(f"a program with the opcode {opcode.name}", "opcodes of plain data")
             act(self, argument)
+            if self.root_items:
+                items, self.root_items = self.root_items, []
+                self.forget()
+                yield items
+
+    def result(self) -> Any:
         if len(self.stack) != 1:
             raise _Refused(f"a program that leaves {len(self.stack)} values", "one value")
         return self.stack[0]
+
+    def forget(self) -> None:
+        """Lets go of what items before hold; names, types and what else is small may be referred to again."""
+        for index in self.fresh:
+            if index in self.memo and self.memo[index] is not self.root and not _is_small(self.memo[index]):
+                del self.memo[index]
+                self.forgotten += 1
+        self.fresh, self.counted, self.containers = [], self.opcodes, 0
+
+    def empty_dict(self) -> None:
+        self.push_container({})
+        if self.root_items is not None and self.root is None and len(self.stack) == 1:
+            self.root = self.stack[0]
 
     def push(self, value: Any) -> None:
         self.stack.append(value)
@@ -170,6 +243,7 @@ class _Machine:
         if isinstance(value, _Blank):
             value.memo.append(index)
         self.memo[index] = value
+        self.fresh.append(index)
 
     def tuple_of(self, count: int) -> None:
         if len(self.stack) < count:
@@ -184,15 +258,21 @@ class _Machine:
     def set_items(self, items: list[Any]) -> None:
         target = _typed(self.stack[-1], dict)
         for key, value in zip(items[::2], items[1::2], strict=True):
-            target[_hashable(key)] = value
+            if self.root_items is not None and target is self.root:
+                self.root_items.append((_hashable(key), value))
+            else:
+                target[_hashable(key)] = value
 
     def add_items(self, items: list[Any]) -> None:
         _typed(self.stack[-1], set).update(_hashable(item) for item in items)
 
     def name(self, module_and_name: str) -> None:
-        role = NAMES.get(module_and_name)
+        role, dotted = NAMES.get(module_and_name), module_and_name.replace(" ", ".")
+        if role is None and dotted in self.records:
+            self.push(_Name(RECORD + dotted))
+            return
         if role is None:
-            shown = ".".join(module_and_name[:60].split(" "))
+            shown = dotted[:60]
             raise _Refused(f"a program that asks for {shown!r}", "NumPy arrays and plain data only")
         self.push(_Name(role))
 
@@ -207,7 +287,16 @@ class _Machine:
             raise _Refused(f"a program that calls {target.role}", "NumPy arrays and plain data only")
         self.push_container(maker(*arguments))
 
+    def new_record(self) -> None:
+        arguments, target = _typed(self.stack.pop(), tuple), _typed(self.stack.pop(), _Name)
+        if arguments or not target.role.startswith(RECORD):
+            raise _Refused(f"a program that makes a {target.role.removeprefix(RECORD)}", "plain data")
+        self.push_container(Record(name=target.role.removeprefix(RECORD)))
+
     def build(self) -> None:
+        if len(self.stack) > 1 and isinstance(self.stack[-2], Record):
+            self.stack[-2].fields.update(_typed(self.stack.pop(), dict))
+            return
         state, blank = _typed(self.stack.pop(), tuple), _typed(self.stack.pop(), _Blank)
         value = _array_of_state(*state) if blank.role == "array" else _dtype_of_state(blank.code, *state)
         for index in blank.memo:
@@ -219,6 +308,10 @@ def _typed(value: Any, kind: type) -> Any:
     if not isinstance(value, kind):
         raise _Refused(f"a program that uses a {type(value).__name__} as a {kind.__name__}", "plain data")
     return value
+
+
+def _is_small(value: Any) -> bool:
+    return isinstance(value, str | _Name | np.dtype) or (isinstance(value, bytes) and len(value) <= 16)
 
 
 def _hashable(key: Any) -> Any:
@@ -307,7 +400,7 @@ _OPCODES: dict[str, Callable[[_Machine, Any], None]] = {
     "NONE": lambda m, a: m.push(None),
     "NEWTRUE": lambda m, a: m.push(True),
     "NEWFALSE": lambda m, a: m.push(False),
-    "EMPTY_DICT": lambda m, a: m.push_container({}),
+    "EMPTY_DICT": lambda m, a: m.empty_dict(),
     "EMPTY_LIST": lambda m, a: m.push_container([]),
     "EMPTY_SET": lambda m, a: m.push_container(set()),
     "EMPTY_TUPLE": lambda m, a: m.push_container(()),
@@ -321,13 +414,14 @@ _OPCODES: dict[str, Callable[[_Machine, Any], None]] = {
     "SETITEM": lambda m, a: m.set_items([m.stack.pop(-2), m.stack.pop()]),
     "SETITEMS": lambda m, a: m.set_items(m.pop_to_mark()),
     "ADDITEMS": lambda m, a: m.add_items(m.pop_to_mark()),
-    "MEMOIZE": lambda m, a: m.put(len(m.memo)),
+    "MEMOIZE": lambda m, a: m.put(len(m.memo) + m.forgotten),
     **dict.fromkeys(("BINPUT", "LONG_BINPUT"), _Machine.put),
     **dict.fromkeys(("BINGET", "LONG_BINGET"), lambda m, a: m.push(m.memo[a])),
     "GLOBAL": _Machine.name,
     "STACK_GLOBAL": lambda m, a: m.stack_name(),
     "REDUCE": lambda m, a: m.call(),
     "BUILD": lambda m, a: m.build(),
+    "NEWOBJ": lambda m, a: m.new_record(),
 }
 
 _LEAVES = (str, bytes, bytearray, bool, int, float, type(None), np.ndarray, np.generic)
@@ -345,6 +439,7 @@ def _check_plain(value: object) -> None:
 
 
 def _held_by(value: object) -> Iterator[object]:
+    value = value.fields if isinstance(value, Record) else value
     items = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple | set) else None
     if items is None:
         if not isinstance(value, _LEAVES):
