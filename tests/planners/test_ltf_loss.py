@@ -159,3 +159,11 @@ def test_nano_learns_four_samples_by_heart():
         optimiser.step()
         course.append(float(loss.trajectory.detach()))
     assert course[-1] < 0.5 * course[0]
+
+
+def test_a_share_of_the_auxiliary_losses_leaves_plan_and_matches():
+    output, targets = batch()
+    full, part = (numbers(output, targets, PAPER.with_auxiliary(share)) for share in (1.0, 0.25))
+    assert all(full[name] == part[name] for name in TERMS[1:])
+    rest = [found["total"] - 10 * found["trajectory"] for found in (full, part)]
+    assert rest[1] == pytest.approx(0.25 * rest[0], rel=1e-5)

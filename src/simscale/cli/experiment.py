@@ -105,6 +105,7 @@ def _recipe(experiment: Experiment, arm: str, share: float, seed: int) -> TrainC
         steps=experiment.steps,
         batch=experiment.batch,
         learning_rate=experiment.learning_rate,
+        auxiliary=experiment.auxiliary,
         seed=seed,
         validation=(Path("../validation"),) if experiment.validation else (),
     )

@@ -13,7 +13,7 @@ Axes: `b` samples, `a` predicted and `m` annotated agents, `t` poses, `k` classe
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float, Int, Shaped
@@ -35,6 +35,15 @@ class LtfLossConfig:
     seen_bearing: float | None = 4 * math.pi / 9  # rad; targets further to the side count as absent: three cameras
     #   do not show them. None with LiDAR
     legacy_mean: bool = False  # divide by all samples, taking part or not
+
+    def with_auxiliary(self, share: float) -> "LtfLossConfig":
+        """The same with this share of the weights of agents and map; matches do not change."""
+        return replace(
+            self,
+            agent_class_weight=share * self.agent_class_weight,
+            agent_box_weight=share * self.agent_box_weight,
+            bev_semantic_weight=share * self.bev_semantic_weight,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,7 +21,7 @@ class PlannerKind:
 
     build: Callable[..., nn.Module]  # (config, *, seed: int)
     loss: Callable[..., Any]  # (output, targets, *, config) -> an object with `total` and named terms
-    loss_config: Any  # the reference's
+    loss_config: Any  # the reference's; has `with_auxiliary(share)`
     presets: Mapping[str, Any]  # configurations by name
     outputs: tuple[str, ...] = ()  # layers whose outputs are the planner's, for optimisers that treat them apart
 

@@ -1,5 +1,6 @@
 """What a training is: everything that decides the weights, as one frozen noun, and its form as a file."""
 
+import math
 from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -30,6 +31,7 @@ class TrainConfig:
     schedule: Literal["cosine", "constant"] = "cosine"  # ours; LTF's own is constant
     warm_up: int = 50  # steps in which the rate rises from 0 (ours)
     weight_decay: float = 0.0  # decoupled; LTF's is 0
+    auxiliary: float = 1.0  # share of the planner's own weights of its auxiliary losses
     clip: float | None = 1.0  # largest norm of the gradient (ours)
     seed: int = 0
     validation: tuple[Path, ...] = ()  # rendered examples of other streets
@@ -60,6 +62,8 @@ class TrainConfig:
                 (self.learning_rate, self.weight_decay, self.warm_up),
                 "a positive rate, the others 0 or more",
             )
+        if not 0 <= self.auxiliary < math.inf:
+            raise BadInput(what, "auxiliary", self.auxiliary, "0 or more")
         if not self.mixture.real and not self.mixture.simulated:
             raise BadInput(what, "mixture", "empty", "at least one folder of rendered examples")
         return self

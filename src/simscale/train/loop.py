@@ -126,7 +126,7 @@ def _step(step: int, config: TrainConfig, data: TrainingData, model: nn.Module, 
     rate = rate_at(step, config)
     optimiser.set_rate(rate)
     model.train()
-    loss = kind.loss(model(rgb, status), targets, config=kind.loss_config)
+    loss = kind.loss(model(rgb, status), targets, config=kind.loss_config.with_auxiliary(config.auxiliary))
     if not torch.isfinite(loss.total):
         found = f"{config.learning_rate:g}, with which the loss of step {step + 1} is {float(loss.total)}"
         raise BadInput(f"recipe {config.name}".strip(), "learning_rate", found, "a lower one")
@@ -160,7 +160,8 @@ def validated(model: nn.Module, examples: Examples, config: TrainConfig) -> Row:
             rgb, status, targets = batch_of(examples, rows)
             output = model(rgb, status)
             off = (output.trajectory - targets.trajectory)[..., :2].norm(dim=-1)
-            terms = _terms(kind.loss(output, targets, config=kind.loss_config))
+            loss_config = kind.loss_config.with_auxiliary(config.auxiliary)
+            terms = _terms(kind.loss(output, targets, config=loss_config))
             terms |= {"ade": float(off.mean()), "fde": float(off[:, -1].mean())}
             for name, value in terms.items():
                 sums[name] = sums.get(name, 0.0) + value * len(rows)
