@@ -97,11 +97,18 @@ def packed_row(sub_scores: dict[str, Float[Array, " n"]], progress: Float[Array,
     """A row of sub-scores that are 0, 0.5 or 1, and of a progress in [0, 1]."""
     planes = [sub_scores[name] >= least for name in HALVES for least in (1.0, 0.5)]
     planes += [sub_scores[name] >= 1.0 for name in WHOLES]
-    assert all(np.isin(sub_scores[name], (0.0, 0.5, 1.0)).all() for name in HALVES)
-    assert all(np.isin(sub_scores[name], (0.0, 1.0)).all() for name in WHOLES)
+    assert all(can_be(name, sub_scores[name]).all() for name in (*HALVES, *WHOLES))
     assert np.all((progress >= 0.0) & (progress <= 1.0))
     bits = np.packbits(np.stack(planes), axis=1, bitorder="little")
     return np.concatenate([bits.ravel(), np.rint(FULL * progress).astype(np.uint8)])
+
+
+def can_be(name: str, values: Float[Array, " n"]) -> Bool[Array, " n"]:
+    """Which of these values a sub-score, or the total, can have."""
+    if name not in (*HALVES, *WHOLES):
+        return (values >= 0.0) & (values <= 1.0)
+    known = (values == 0.0) | (values == 1.0)
+    return known | (values == 0.5) if name in HALVES else known
 
 
 def is_row(row: UInt8[Array, " w"], *, size: int) -> bool:
@@ -129,7 +136,7 @@ def rewards_of(
         human_filter: What becomes of those, see `simscale.scoring.vocabulary.filtered_columns`.
     """
     end = PLANES * plane_width(size)
-    bits = rows[:, :end].reshape(len(rows), PLANES, -1)
+    bits = rows[:, :end].reshape(len(rows), PLANES, plane_width(size))
     planes = np.unpackbits(bits, axis=2, count=size, bitorder="little").swapaxes(0, 1)
     halves = {name: planes[2 * i] + planes[2 * i + 1] for i, name in enumerate(HALVES)}  # 0, 1 or 2 of them
     wholes = dict(zip(WHOLES, planes[2 * len(HALVES) :], strict=True))
@@ -137,7 +144,7 @@ def rewards_of(
     place = quarters.astype(np.int32) * LEVELS + rows[:, end:]
     columns = {name: half * np.float32(0.5) for name, half in halves.items()}
     columns |= {name: whole.astype(np.float32) for name, whole in wholes.items()}
-    columns["progress"] = np.take_along_axis(tables.reshape(len(rows), -1), place, axis=1)
+    columns["progress"] = np.take_along_axis(tables.reshape(len(rows), (QUARTERS + 1) * LEVELS), place, axis=1)
     if human_filter == "off" or not failed.any():
         return Rewards(**columns, total=_total(columns))
     before = _total(columns)

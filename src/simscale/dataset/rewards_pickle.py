@@ -9,11 +9,12 @@ every NumPy finds. Either way a file may be larger than memory.
 import struct
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
 
-from simscale.dataset.rewards_code import HALVES, MULTIPLIERS, WHOLES, CodedRewards, packed_row
+from simscale.dataset.rewards_code import HALVES, MULTIPLIERS, WHOLES, CodedRewards, can_be, packed_row
 from simscale.ingest.safe_pickle import read_pickled_items
 from simscale.scene import BadInput
 from simscale.scoring.rules import PARITY
@@ -65,7 +66,7 @@ def read_rewards_pickle(path: Path) -> Iterator[tuple[str, dict[str, Array]]]:
         yield path.parent.name, _columns(path, path.parent.name, own)
 
 
-def _columns(path: Path, token: str, held: Mapping[object, object]) -> dict[str, Array]:
+def _columns(path: Path, token: str, held: Mapping[Any, object]) -> dict[str, Array]:
     if set(held) != set(PUBLISHED):
         odd = sorted(str(name)[:60] for name in set(held) ^ set(PUBLISHED))
         raise BadInput(path, f"columns of {token}", f"missing or unknown: {', '.join(odd)}", ", ".join(PUBLISHED))
@@ -101,11 +102,10 @@ def coded_columns(path: Path, token: str, columns: dict[str, Array], *, size: in
             raise BadInput(
                 path, f"{theirs[name]} of {token}", f"{len(values)} values", f"{size}, as the vocabulary has"
             )
-        known = np.isin(values, (0.0, 0.5, 1.0) if name in HALVES else (0.0, 1.0))
-        good = (values >= 0.0) & (values <= 1.0) if name in ("progress", "total") else known
+        good = can_be(name, values)
         if not good.all():
             bad = int(np.argmin(good))
-            wanted = "0 to 1" if name in ("progress", "total") else "0, 0.5 or 1" if name in HALVES else "0 or 1"
+            wanted = "0, 0.5 or 1" if name in HALVES else "0 or 1" if name in WHOLES else "0 to 1"
             raise BadInput(path, f"{theirs[name]} of {token}, trajectory {bad}", float(values[bad]), wanted)
     unfiltered, failed, explained = _unfiltered(columns)
     row = packed_row({name: unfiltered[name] for name in (*HALVES, *WHOLES)}, columns["progress"])

@@ -26,7 +26,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -177,7 +177,7 @@ class _Machine:
 
     def run(self, raw: bytes | mmap.mmap) -> Iterator[list[tuple[Any, Any]]]:
         """Runs the program, and hands out the root's items as they come, where they are asked for."""
-        for opcode, argument, _ in pickletools.genops(raw):
+        for opcode, argument, _ in pickletools.genops(cast(Any, raw)):
             self.opcodes += 1
             if self.opcodes - self.counted > MAX_OPCODES:
                 raise _Refused("too long a program", f"at most {MAX_OPCODES} opcodes")
