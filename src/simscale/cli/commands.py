@@ -281,6 +281,22 @@ class Aggregate:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Check:
+    """Checks on golden numbers that this installation computes what the official code does."""
+
+    action: Positional[Literal["scoring"]]
+    """What to check."""
+    folder: Positional[Path]
+    """Folder of golden numbers: scenes, and where there are any vocab and two_stage."""
+    exact: bool = False
+    """Ask the geometry library everything: slow, and right in ties too."""
+    json: bool = False
+    """One JSON object as the last line on stdout."""
+    debug: bool = False
+    """Show where an error came from."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Demo:
     """The whole of SimScale in small: town, samples, images, two trainings, scores, one report."""
 
@@ -308,6 +324,7 @@ Command = (
     | Dataset
     | Aggregate
     | Score
+    | Check
 )
 Parsed = (
     Annotated[Town, subcommand("town")]
@@ -322,6 +339,7 @@ Parsed = (
     | Annotated[Demo, subcommand("demo")]
     | Annotated[Score, subcommand("score")]
     | Annotated[Aggregate, subcommand("aggregate")]
+    | Annotated[Check, subcommand("check")]
     | Annotated[Show, subcommand("show")]
     | Annotated[Dataset, subcommand("dataset")]
 )

@@ -45,6 +45,18 @@ class Comparison:
         """Whether all are; two empty arrays of different shapes do not agree either."""
         return bool(self.equal.all()) and np.shape(self.found) == np.shape(self.expected)
 
+    @property
+    def sentence(self) -> str:
+        """What is wrong first."""
+        found, expected = np.asarray(self.found), np.asarray(self.expected)
+        if found.shape != expected.shape:
+            return f"{self.quantity} has shape {found.shape}, expected {expected.shape}"
+        wrong = np.argwhere(~self.equal)
+        at = tuple(int(i) for i in wrong[0])
+        where = f"[{', '.join(map(str, at))}]" if at else ""
+        more = f" ({len(wrong)} of {found.size} differ)" if len(wrong) > 1 else ""
+        return f"{self.quantity}{where} is {found[at]}, expected {expected[at]}{more}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Agreement:
