@@ -27,6 +27,8 @@ SCORE = COLUMNS.index("score")
 EXTENDED_COMFORT = COLUMNS.index("extended_comfort")
 KERNEL_VARIANCE = 0.1
 """Of the Gaussian by which second-stage starts count, m^2 (`scene_aggregator.py` of NAVSIM)."""
+FARTHEST_FRAME_US = 550_000
+"""Two plans of one log are compared by extended comfort if they were made less than this apart, us."""
 LEAST_WEIGHT = 1e-8
 """QUIRK Q11: where the weights sum up to no more, all starts count alike; so they do beyond about 1.9 m."""
 
@@ -52,7 +54,11 @@ class TwoStage:
 
 
 def token_columns(
-    sub_scores: Float[Array, "n 8"], extended: Float[Array, " n"], rules: ScoringRules
+    sub_scores: Float[Array, "n 8"],
+    extended: Float[Array, " n"],
+    rules: ScoringRules,
+    *,
+    shown: Float[Array, "n 8"] | None = None,
 ) -> Float[Array, "n 10"]:
     """Adds extended comfort and the score.
 
@@ -60,6 +66,7 @@ def token_columns(
         sub_scores: In the order of `SUB_SCORES`.
         extended: 1 or 0; NaN where there was no earlier plan, then its weight is dropped (Q15).
         rules: For the weights.
+        shown: Sub-scores that stand in the columns, if not those that make the score (the legacy human filter, Q9).
     """
     weights = [rules.progress_weight, rules.ttc_weight, rules.lane_keeping_weight, rules.history_comfort_weight]
     known = ~np.isnan(extended)
@@ -67,7 +74,7 @@ def token_columns(
     weighted = weighted + rules.extended_comfort_weight * np.where(known, extended, 0.0)
     weight = sum(weights) + rules.extended_comfort_weight * known
     score = sub_scores[:, :MULTIPLIERS].prod(axis=1) * weighted / weight
-    return np.column_stack([sub_scores, extended, score])
+    return np.column_stack([sub_scores if shown is None else shown, extended, score])
 
 
 def two_frame_comfort(
@@ -78,6 +85,31 @@ def two_frame_comfort(
         return np.zeros(0)
     agrees, _ = extended_comfort(ego[pairs[:, 0]], ego[pairs[:, 1]], vehicle=vehicle, rules=rules)
     return agrees.astype(np.float64)
+
+
+def extended_comforts(
+    ego: CarState, pairs: Int[Array, "p 2"], time_us: Int[Array, " n"], *, vehicle: EgoVehicle, rules: ScoringRules
+) -> Float[Array, " p"]:
+    """As `two_frame_comfort`, for drives that were planned at any times within 0.55 s of each other; else NaN."""
+    apart = time_us[pairs[:, 0]] - time_us[pairs[:, 1]]
+    shift = np.rint(apart / 100_000).astype(np.int64)
+    known = (apart > 0) & (apart < FARTHEST_FRAME_US)
+    found = np.full(len(pairs), np.nan)
+    for steps in np.unique(shift[known]):
+        rows = np.flatnonzero(known & (shift == steps))
+        agrees, _ = extended_comfort(
+            ego[pairs[rows, 0]], ego[pairs[rows, 1]], vehicle=vehicle, rules=rules, shift=int(steps)
+        )
+        found[rows] = agrees
+    return found
+
+
+def following_pairs(time_us: Int[Array, " n"], log: Int[Array, " n"]) -> Int[Array, "p 2"]:
+    """(now, prev) of every token that another one of its log precedes by less than 0.55 s (scoring.md 7.1)."""
+    order = np.lexsort((time_us, log))
+    now, prev = order[1:], order[:-1]
+    apart = time_us[now] - time_us[prev]
+    return np.stack([now, prev], axis=1)[(log[now] == log[prev]) & (apart > 0) & (apart < FARTHEST_FRAME_US)]
 
 
 def kernel_weights(end_xy: Float[Array, "2"], start_xy: Float[Array, "m 2"]) -> Float[Array, " m"]:

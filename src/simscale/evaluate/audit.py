@@ -187,17 +187,19 @@ def _two_stage_check(
     """
     one, two, both = SUMMARY_OF[TWO_STAGE]
     part_one, part_two = (stage_part(TWO_STAGE, table.summary[name], number) for number in (1, 2))
+    whole = bool(table.valid.all())
     checks = []
     if name != two:
         part = part_one if name == one else part_one[:-1]
-        checks.append(_compared(part, column_means(first)) if table.valid.all() else _bounded(part, *_range(first)))
+        checks.append(_compared(part, column_means(first)) if whole else _bounded(part, *_range(first), blank=True))
     if name != one:
-        checks.append(_bounded(part_two if name == two else part_two[:-1], *_range(second)))
+        checks.append(_bounded(part_two if name == two else part_two[:-1], *_range(second), blank=not whole))
     if name == both and two in table.summary:
         checks.append(_compared(part_two[:-1], stage_part(TWO_STAGE, table.summary[two], 2)))
     if name == both and {one, two} <= table.summary.keys():
         scores = [table.summary[stage][-1] for stage in (one, two)]
-        checks.append(_bounded(part_one[-1:], np.array([max(sum(scores) - 1.0, 0.0)]), np.array([min(scores)])))
+        low, high = np.array([max(sum(scores) - 1.0, 0.0)]), np.array([min(scores)])
+        checks.append(_bounded(part_one[-1:], low, high, blank=not whole))
     return _together(checks)
 
 
@@ -214,9 +216,13 @@ def _compared(row: Float[Array, " m"], expected: Float[Array, " m2"]) -> Summary
     return SummaryCheck(compared=len(row), equal=int((away <= TOLERANCE).sum()), worst=worst, bounded=0, within=0)
 
 
-def _bounded(row: Float[Array, " m"], low: Float[Array, " m2"], high: Float[Array, " m2"]) -> SummaryCheck:
-    within = (row >= low[: len(row)] - TOLERANCE) & (row <= high[: len(row)] + TOLERANCE)
-    return SummaryCheck(compared=0, equal=0, worst=0.0, bounded=len(row), within=int(within.sum()))
+def _bounded(
+    row: Float[Array, " m"], low: Float[Array, " m2"], high: Float[Array, " m2"], *, blank: bool
+) -> SummaryCheck:
+    """Numbers against their bounds; where `blank`, one may be missing, as after the failure of all groups."""
+    known = ~np.isnan(row) if blank else np.ones(len(row), dtype=bool)
+    within = known & (row >= low[: len(row)] - TOLERANCE) & (row <= high[: len(row)] + TOLERANCE)
+    return SummaryCheck(compared=0, equal=0, worst=0.0, bounded=int(known.sum()), within=int(within.sum()))
 
 
 def _together(checks: Sequence[SummaryCheck]) -> SummaryCheck:
