@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from simscale.train.config import TrainConfig
 from simscale.train.muon import Muon
 
-MUON_TIMES = 10.0
+MUON_TIMES = 5.0
 """Muon's rate in learning rates: with steps of length 1 it is another measure than Adam's (ours)."""
 
 
