@@ -25,7 +25,10 @@ MAX_STEER = np.pi / 3
 @no_type_check
 def wrapped(angle):
     """The same angle in [-pi, pi), for kernels."""
-    return (angle + np.pi) % (2 * np.pi) - np.pi
+    turned = angle + np.pi
+    if 0.0 <= turned < 2 * np.pi:  # the remainder would be the same number, and takes long
+        return turned - np.pi
+    return turned % (2 * np.pi) - np.pi
 
 
 @njit(cache=True)

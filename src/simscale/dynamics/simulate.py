@@ -11,7 +11,7 @@ from jaxtyping import Float
 from numba import njit
 
 from simscale.dynamics.bicycle import bicycle_step
-from simscale.dynamics.profiles import fit_curvature, fit_speed, speed_fit
+from simscale.dynamics.profiles import fit_curvature, fit_speed, speed_fit_by_column
 from simscale.dynamics.tracker import command
 from simscale.geometry.angles import direction, wrap
 from simscale.geometry.se2 import rotate
@@ -67,7 +67,7 @@ def track(
     origin = first[:, :2].copy()
     first[:, :2] = 0.0
     states = np.empty((plans, steps + 1, 11))
-    _follow(np.ascontiguousarray(pose), first, speed_fit(horizon, DT), vehicle.wheel_base, DT, states)
+    _follow(np.ascontiguousarray(pose), first, speed_fit_by_column(horizon, DT), vehicle.wheel_base, DT, states)
     states[..., :2] += origin[:, None]
     return CarState.unpacked(states)
 

@@ -10,6 +10,9 @@ from simscale.geometry.angles import wrap
 
 Array = np.ndarray
 
+STRETCH = 16
+"""Segments of a line that a projection takes or leaves together (ours)."""
+
 
 def stations_of(xy: Float[Array, "n 2"]) -> Float[Array, " n"]:
     """Arc length from the first vertex to each vertex, m."""
@@ -58,22 +61,74 @@ def yaw_at_station(xy: Float[Array, "n 2"], station: Float[Array, "*s"]) -> Floa
 @njit(cache=True)
 @no_type_check
 def _project(xy, station, points):
-    n = len(points)
+    """The nearest segment of each point; stretches of the line that lie farther than the best so far are left out.
+
+    What is left out is farther by more than rounding, and the rest is tried in order: the first nearest is found.
+    """
+    n, segments = len(points), len(xy) - 1
+    stretches = (segments + STRETCH - 1) // STRETCH
+    low_x, high_x, low_y, high_y = _stretch_bounds(xy, stretches)
+    away = np.empty(stretches)  # squared distance to a stretch's bounding box
     out = np.empty((n, 2))
+    nearest = 0
     for p in range(n):
-        best, best_s, best_side = np.inf, 0.0, 1.0
-        for i in range(len(xy) - 1):
-            dx, dy = xy[i + 1, 0] - xy[i, 0], xy[i + 1, 1] - xy[i, 1]
-            px, py = points[p, 0] - xy[i, 0], points[p, 1] - xy[i, 1]
-            squared = dx * dx + dy * dy
-            u = 0.0 if squared == 0.0 else min(max((px * dx + py * dy) / squared, 0.0), 1.0)
-            ex, ey = px - u * dx, py - u * dy
-            d = ex * ex + ey * ey
-            if d < best:
-                best, best_s = d, station[i] + u * np.sqrt(squared)
-                best_side = 1.0 if dx * py - dy * px >= 0 else -1.0
-        out[p, 0], out[p, 1] = best_s, best_side * np.sqrt(best)
+        x, y = points[p, 0], points[p, 1]
+        known = _squared_distance(xy, nearest, x, y) if segments > 0 else np.inf  # its neighbour was nearest there
+        for c in range(stretches):
+            dx, dy = max(max(low_x[c] - x, x - high_x[c]), 0.0), max(max(low_y[c] - y, y - high_y[c]), 0.0)
+            away[c] = dx * dx + dy * dy
+        best, nearest = np.inf, 0
+        for c in range(stretches):
+            if away[c] * (1.0 - 1e-9) > known + 1e-12:
+                continue
+            for i in range(c * STRETCH, min((c + 1) * STRETCH, segments)):
+                d = _squared_distance(xy, i, x, y)
+                if d < best:
+                    best, nearest = d, i
+            known = min(known, best)
+        out[p, 0], out[p, 1] = _station_and_side(xy, station, nearest, best, x, y)
     return out
+
+
+@njit(cache=True)
+@no_type_check
+def _stretch_bounds(xy, stretches):
+    low_x, high_x = np.full(stretches, np.inf), np.full(stretches, -np.inf)
+    low_y, high_y = np.full(stretches, np.inf), np.full(stretches, -np.inf)
+    for i in range(len(xy) - 1):
+        c = i // STRETCH
+        low_x[c], high_x[c] = min(low_x[c], xy[i, 0], xy[i + 1, 0]), max(high_x[c], xy[i, 0], xy[i + 1, 0])
+        low_y[c], high_y[c] = min(low_y[c], xy[i, 1], xy[i + 1, 1]), max(high_y[c], xy[i, 1], xy[i + 1, 1])
+    return low_x, high_x, low_y, high_y
+
+
+@njit(cache=True)
+@no_type_check
+def _share(xy, i, x, y):
+    """Where on segment `i` the point nearest to (x, y) lies, from 0 at its start to 1 at its end."""
+    dx, dy = xy[i + 1, 0] - xy[i, 0], xy[i + 1, 1] - xy[i, 1]
+    squared = dx * dx + dy * dy
+    return 0.0 if squared == 0.0 else min(max(((x - xy[i, 0]) * dx + (y - xy[i, 1]) * dy) / squared, 0.0), 1.0)
+
+
+@njit(cache=True)
+@no_type_check
+def _squared_distance(xy, i, x, y):
+    u = _share(xy, i, x, y)
+    ex = x - xy[i, 0] - u * (xy[i + 1, 0] - xy[i, 0])
+    ey = y - xy[i, 1] - u * (xy[i + 1, 1] - xy[i, 1])
+    return ex * ex + ey * ey
+
+
+@njit(cache=True)
+@no_type_check
+def _station_and_side(xy, station, i, squared_distance, x, y):
+    if len(xy) < 2:
+        return 0.0, squared_distance
+    dx, dy = xy[i + 1, 0] - xy[i, 0], xy[i + 1, 1] - xy[i, 1]
+    left = dx * (y - xy[i, 1]) - dy * (x - xy[i, 0]) >= 0
+    distance = np.sqrt(squared_distance)
+    return station[i] + _share(xy, i, x, y) * np.sqrt(dx * dx + dy * dy), distance if left else -distance
 
 
 def project(xy: Float[Array, "n 2"], points: Float[Array, "*b 2"]) -> tuple[Float[Array, "*b"], Float[Array, "*b"]]:

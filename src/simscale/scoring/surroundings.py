@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, Int
 from simscale.geometry.polylines import stations_of
 from simscale.scene import Lights, LightState, RoadKind, RoadMap
 from simscale.scoring.ring_index import RingIndex, ring_bounds, ring_index
+from simscale.scoring.road_grid import RoadGrid, road_grid
 
 Array = np.ndarray
 
@@ -29,6 +30,7 @@ class Surroundings:
     origin_xy: Float[Array, "2"]  # in the world frame, m
     element: Int[Array, " m"]  # number in the road map of each polygon
     rings: RingIndex
+    grid: RoadGrid  # the same polygons and what they are, for kernels
     drivable: Bool[Array, " m"]
     lane: Bool[Array, " m"]
     intersection: Bool[Array, " m"]
@@ -50,6 +52,7 @@ def surroundings_of(
     around_xy: Float[Array, "2"],
     radius: float = 100.0,
     light_route: Int[Array, " r2"] | None = None,
+    elements: Int[Array, " m2"] | None = None,
 ) -> Surroundings:
     """What lies around a decision point (`PDMDrivableMap.from_simulation` of NAVSIM, and its red lights).
 
@@ -62,11 +65,17 @@ def surroundings_of(
         around_xy: Ego at the decision point, world frame; it becomes the origin.
         radius: Half side of the square around it within which polygons count, m.
         light_route: Where lights count, if not along `route`: the reference takes the log's own uncorrected route.
+        elements: Polygons that count, if not all whose bounds reach into the square (see `drivable_elements`).
     """
-    near = _near(road, around_xy, radius)
+    near = _near(road, around_xy, radius) if elements is None else elements
     rings = _shifted_rings(road, near, around_xy)
     kind = road.kind[near]
-    way = _goes_along(road, route)
+    is_a = {
+        "drivable": np.isin(kind, DRIVABLE_KINDS),
+        "lane": np.isin(kind, LANE_KINDS),
+        "intersection": kind == RoadKind.INTERSECTION,
+        "on_route": _goes_along(road, route)[near],
+    }
     red_rows = (lights.state[:, instants] == LightState.RED) & np.isin(
         lights.element, np.flatnonzero(_goes_along(road, route if light_route is None else light_route))
     ).reshape(-1, 1)
@@ -76,10 +85,8 @@ def surroundings_of(
         origin_xy=np.array(around_xy, dtype=np.float64),
         element=near,
         rings=rings,
-        drivable=np.isin(kind, DRIVABLE_KINDS),
-        lane=np.isin(kind, LANE_KINDS),
-        intersection=kind == RoadKind.INTERSECTION,
-        on_route=way[near],
+        grid=road_grid(rings, **is_a),
+        **is_a,
         red_element=lights.element[shown],
         red_rings=_shifted_rings(road, lights.element[shown], around_xy),
         red=np.ascontiguousarray(red_rows[shown]),

@@ -10,7 +10,7 @@ from jaxtyping import Int
 from numba import njit
 
 from simscale.scoring.boxes import EgoBoxes, segment_meets_box
-from simscale.scoring.ring_index import ring_holds
+from simscale.scoring.ring_index import UNCOUNTED, ring_holds, slab_at
 from simscale.scoring.surroundings import Surroundings
 
 Array = np.ndarray
@@ -21,7 +21,7 @@ def first_red_light(ego: EgoBoxes, around: Surroundings) -> Int[Array, " k"]:
     return _red_lights(ego, around.red_rings, around.red)
 
 
-@njit(cache=True)
+@njit(**UNCOUNTED)
 @no_type_check
 def _box_meets_ring(ego, k, t, rings, m):
     cx, cy, ax, ay = ego.centre[k, t, 0], ego.centre[k, t, 1], ego.axis[k, t, 0], ego.axis[k, t, 1]
@@ -33,11 +33,27 @@ def _box_meets_ring(ego, k, t, rings, m):
         return False
     if ring_holds(rings, m, cx, cy):
         return True
-    for i in range(rings.start[m], rings.start[m + 1]):
-        j = rings.before[i]
-        x0, y0, x1, y1 = rings.xy[j, 0] - cx, rings.xy[j, 1] - cy, rings.xy[i, 0] - cx, rings.xy[i, 1] - cy
+    along, across, low = (cx, cy, bounds[m, 0]) if rings.wide[m] else (cy, cx, bounds[m, 1])
+    turn_along, turn_across = (ax, ay) if rings.wide[m] else (ay, ax)
+    slabs = rings.slab_of_ring[m + 1] - rings.slab_of_ring[m]
+    first = slab_at(along - reach, low, rings.slabs_per_m[m], slabs)
+    last = slab_at(along + reach, low, rings.slabs_per_m[m], slabs)
+    slab = rings.slab_of_ring[m]
+    for e in range(rings.edge_of_slab[slab + first], rings.edge_of_slab[slab + last + 1]):
+        u0, v0, u1, v1 = (
+            rings.edge[e, 0] - across,
+            rings.edge[e, 1] - along,
+            rings.edge[e, 2] - across,
+            rings.edge[e, 3] - along,
+        )
+        # In the box's frame; exchanging x and y mirrors it, which leaves the box what it is.
         if segment_meets_box(
-            x0 * ax + y0 * ay, y0 * ax - x0 * ay, x1 * ax + y1 * ay, y1 * ax - x1 * ay, ego.half_length, ego.half_width
+            v0 * turn_along + u0 * turn_across,
+            u0 * turn_along - v0 * turn_across,
+            v1 * turn_along + u1 * turn_across,
+            u1 * turn_along - v1 * turn_across,
+            ego.half_length,
+            ego.half_width,
         ):
             return True
     return False
