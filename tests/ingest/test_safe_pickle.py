@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from simscale.ingest import safe_pickle
-from simscale.ingest.safe_pickle import read_pickle
+from simscale.ingest.safe_pickle import read_pickle, read_pickled_items
 from simscale.scene import BadInput
 
 SHARED_LIST = [1, 2.5, "x"]
@@ -202,3 +202,64 @@ def test_unknown_opcodes_are_refused(tmp_path):
     for opcode in pickletools.opcodes:
         if opcode.name not in safe_pickle._OPCODES and opcode.name != "STOP":
             refused(tmp_path, b"\x80\x04N" + opcode.code.encode("latin1") + b"\x01\n\n\x00\x00\x00.")
+
+
+def items_in(folder: Path, raw: bytes) -> list[tuple[object, object]]:
+    return list(read_pickled_items(written(folder, raw)))
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_items_of_a_dictionary_come_one_by_one(tmp_path, protocol):
+    wanted = {f"token-{i}": {"array": np.arange(i, i + 3.0), "same": SHARED_LIST[0]} for i in range(1200)}
+    found = items_in(tmp_path, pickle.dumps(wanted, protocol=protocol))
+    assert [key for key, _ in found] == list(wanted)
+    assert all(same(value, wanted[str(key)]) for key, value in found)
+    assert items_in(tmp_path, pickle.dumps({}, protocol=protocol)) == []
+
+
+def test_items_that_were_handed_out_take_no_memory(tmp_path):
+    path = written(tmp_path, b"".join(parts_of_a_large_dictionary(items=60, floats=50_000)))
+    tracemalloc.start()
+    for _, value in read_pickled_items(path):
+        assert isinstance(value, np.ndarray)
+        del value
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert path.stat().st_size > 20_000_000 and peak < 3_000_000
+
+
+def parts_of_a_large_dictionary(*, items: int, floats: int):
+    yield b"\x80\x03}"
+    for i in range(items):
+        for part in (f"token-{i}", np.full(floats, float(i))):
+            yield pickle.dumps(part, protocol=3)[2:-1]
+        yield b"s"
+    yield b"."
+
+
+def test_an_item_may_refer_to_an_earlier_ones_names_and_not_to_what_it_holds(tmp_path):
+    text = b"X\x01\x00\x00\x00"
+    names = b"\x80\x03}" + text + b"aq\x00" + text + b"xq\x01s" + text + b"bh\x01s."
+    assert items_in(tmp_path, names) == [("a", "x"), ("b", "x")]
+    with pytest.raises(BadInput, match="pickle is damaged"):
+        items_in(tmp_path, b"\x80\x03}" + text + b"a]q\x01s" + text + b"bh\x01s.")
+    shared = np.arange(5.0)
+    assert len(items_in(tmp_path, pickle.dumps(dict.fromkeys("ab", shared)))) == 2  # both are set at once
+
+
+@pytest.mark.parametrize("value", [[1], 3, "x", np.ones(2), {1: 2, "a": [{}]}])
+def test_only_dictionaries_have_items(tmp_path, value):
+    if isinstance(value, dict):
+        assert items_in(tmp_path, pickle.dumps(value)) == list(value.items())
+        return
+    with pytest.raises(BadInput, match="expected a dictionary"):
+        items_in(tmp_path, pickle.dumps(value))
+
+
+def test_hostile_items_are_refused_when_they_come(tmp_path):
+    raw = pickle.dumps({"good": 1, "bad": Path("x")}, protocol=4)
+    with pytest.raises(BadInput, match="asks for"):
+        items_in(tmp_path, raw)
+    for cut in range(0, len(raw) - 1, 7):
+        with pytest.raises(BadInput):
+            items_in(tmp_path, pickle.dumps({"good": np.arange(9.0)}, protocol=4)[:cut])
