@@ -17,8 +17,8 @@ from simscale.geometry.angles import direction, wrap
 from simscale.scene import CarState, EgoVehicle, RoadMap, Scene, TrackKind, Tracks
 from simscale.traffic import idm_parity_fast, idm_parity_street
 from simscale.traffic.idm_parity_build import Drivers, drivers_of
+from simscale.traffic.idm_parity_drive import Begin, Driven
 from simscale.traffic.idm_parity_gap import Lanes
-from simscale.traffic.idm_parity_kernel import Begin, Driven
 from simscale.traffic.rollout import TrafficRollout, TrafficState, for_each, logged
 from simscale.traffic.rules import TrafficRules
 
@@ -117,7 +117,7 @@ class IdmParity:
             )
         else:
             driven = idm_parity_fast.drives_beside(
-                self.lanes, self.drivers, parked, ego, begin, vehicle=self.vehicle, rules=self.rules
+                self.lanes, parked, ego, begin, vehicle=self.vehicle, rules=self.rules
             )
         return self._rollout(state.instant, driven)
 

@@ -70,15 +70,18 @@ def drivers_of(
     off_lane = (snaps.lane < 0) & standing & ~snaps.in_intersection
     beside_lane = (snaps.lane >= 0) & (snaps.distance > SNAP_DISTANCE)
     paths = {m: lane_path_of(road.centre_line(m)) for m in np.unique(snaps.lane[snaps.lane >= 0]).tolist()}
-    centre = ego.centre_xy(vehicle)
-    taken = [(float(centre[0]), float(centre[1]), float(ego.yaw), vehicle.length, vehicle.width)]
     chosen: list[int] = []
+    taken = [(*ego.centre_xy(vehicle).tolist(), float(ego.yaw), vehicle.length, vehicle.width)]
     for v in np.flatnonzero((snaps.lane >= 0) & ~beside_lane).tolist():
         box = (*snaps.pose[v].tolist(), *current.size[cars[v], :2].tolist())
-        if paths[int(snaps.lane[v])] is not None and not any(boxes_overlap(*box, *other) for other in taken):
+        if paths[int(snaps.lane[v])] is not None and not any(_overlap(box, other) for other in taken):
             taken.append(box)
             chosen.append(v)
     return _drivers(current, ego, road, cars, snaps, paths, chosen), cars[off_lane | beside_lane]
+
+
+def _overlap(box: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    return bool(boxes_overlap(*box, *other))
 
 
 def _drivers(

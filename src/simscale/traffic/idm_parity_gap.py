@@ -9,7 +9,7 @@ from typing import NamedTuple, no_type_check
 import numpy as np
 from numba import njit
 
-from simscale.traffic.idm_parity_ring import STATION, X, Y, interpolated, path_piece, segment_at, strip_ring
+from simscale.traffic.idm_parity_ring import STATION, X, Y, path_piece, pose_at, segment_at, strip_ring
 
 Array = np.ndarray
 
@@ -27,19 +27,24 @@ NEAR = 1.05
 
 NO, YES, UNSURE = range(3)
 
+STRIP, BOX = range(2)
+LENGTH, WIDTH, TARGET_SPEED = range(3)
+
 
 class Lanes(NamedTuple):
-    """The paths of `n` drivers and their widths."""
+    """The `n` drivers and their paths, which are `p` rows one after the other."""
 
-    path: Array  # [p 4] of all of them, one after the other
-    start: Array  # [n+1] first row of each
-    chunk: Array  # [c 4] bounds of `CHUNK` segments
-    chunk_start: Array  # [n+1]
-    size: Array  # [n 2] length and width
+    path: Array  # [p 4] station, x, y, yaw
+    chunk: Array  # [c 4] bounds of each `CHUNK` segments of a path
+    start: Array  # [n+1 2] first row of each path, and of its chunks
+    driver: Array  # [n 3] length and width, m, target speed, m/s
 
 
 class Seen(NamedTuple):
-    """What the drivers (rows) and the ego (last row) show to each other: two rings each."""
+    """What the drivers (rows) and the ego (the row before the last) show to each other: a strip and a box each.
+
+    The last row is room for one corridor: its strip, and its middle in place of the box.
+    """
 
     ring: Array  # [m 2 v 2]
     edges: Array  # [m 2] how many edges are valid
@@ -47,44 +52,47 @@ class Seen(NamedTuple):
     there: Array  # [m]
 
 
-class Scratch(NamedTuple):
-    """Room for one corridor."""
-
-    piece: Array  # [v 2]
-    ring: Array  # [v 2]
+@njit(cache=True)
+@no_type_check
+def bound(seen, j):
+    """Sets the bounds of a row's rings that have been filled; an empty ring's are nowhere."""
+    for p in range(2):
+        low_x, low_y, high_x, high_y = np.inf, np.inf, -np.inf, -np.inf
+        for v in range(seen.edges[j, p]):
+            x, y = seen.ring[j, p, v, 0], seen.ring[j, p, v, 1]
+            low_x, low_y, high_x, high_y = min(low_x, x), min(low_y, y), max(high_x, x), max(high_y, y)
+        seen.bounds[j, p, 0], seen.bounds[j, p, 1] = low_x, low_y
+        seen.bounds[j, p, 2], seen.bounds[j, p, 3] = high_x, high_y
 
 
 @njit(cache=True)
 @no_type_check
-def bound(seen, j, p):
-    """Sets the bounds of one ring that has been filled; an empty ring's are nowhere."""
-    low_x, low_y, high_x, high_y = np.inf, np.inf, -np.inf, -np.inf
-    for v in range(seen.edges[j, p]):
-        x, y = seen.ring[j, p, v, 0], seen.ring[j, p, v, 1]
-        low_x, low_y, high_x, high_y = min(low_x, x), min(low_y, y), max(high_x, x), max(high_y, y)
-    seen.bounds[j, p, 0], seen.bounds[j, p, 1] = low_x, low_y
-    seen.bounds[j, p, 2], seen.bounds[j, p, 3] = high_x, high_y
-
-
-@njit(cache=True)
-@no_type_check
-def _bounds_gap(ax0, ay0, ax1, ay1, bx0, by0, bx1, by1):
-    """Squared distance between two upright boxes."""
-    x = max(ax0 - bx1, bx0 - ax1, 0.0)
-    y = max(ay0 - by1, by0 - ay1, 0.0)
+def _apart(low_x, low_y, high_x, high_y, ax, ay, bx, by):
+    """Squared distance between an upright box and that around a segment (or between two low and high corners)."""
+    x = max(low_x - max(ax, bx), min(ax, bx) - high_x, 0.0)
+    y = max(low_y - max(ay, by), min(ay, by) - high_y, 0.0)
     return x * x + y * y
 
 
 @njit(cache=True)
 @no_type_check
-def winds(ring, edges, x, y):
+def winds(seen, j, q, x, y):
     """Whether a ring winds around a point at all."""
+    b = seen.bounds
+    if not (b[j, q, 0] <= x <= b[j, q, 2] and b[j, q, 1] <= y <= b[j, q, 3]):
+        return False
     turns = 0
-    for e in range(edges):
-        ax, ay, bx, by = ring[e, 0], ring[e, 1], ring[e + 1, 0], ring[e + 1, 1]
-        if ay <= y < by and (bx - ax) * (y - ay) - (x - ax) * (by - ay) > 0.0:
+    for e in range(seen.edges[j, q]):
+        ax, ay, bx, by = (
+            seen.ring[j, q, e, 0],
+            seen.ring[j, q, e, 1],
+            seen.ring[j, q, e + 1, 0],
+            seen.ring[j, q, e + 1, 1],
+        )
+        side = (bx - ax) * (y - ay) - (x - ax) * (by - ay)
+        if ay <= y < by and side > 0.0:
             turns += 1
-        elif by <= y < ay and (bx - ax) * (y - ay) - (x - ax) * (by - ay) < 0.0:
+        elif by <= y < ay and side < 0.0:
             turns -= 1
     return turns != 0
 
@@ -127,24 +135,28 @@ def _segments_gap(ax, ay, bx, by, cx, cy, dx, dy):
 
 @njit(cache=True)
 @no_type_check
-def _rings_gap(one, edges, other, other_edges, bounds, best):
-    """Squared distance between two rings, or `best` if that is smaller; `bounds` are the other's."""
-    for e in range(edges):
-        ax, ay, bx, by = one[e, 0], one[e, 1], one[e + 1, 0], one[e + 1, 1]
-        low_x, high_x, low_y, high_y = min(ax, bx), max(ax, bx), min(ay, by), max(ay, by)
-        if _bounds_gap(low_x, low_y, high_x, high_y, bounds[0], bounds[1], bounds[2], bounds[3]) >= best:
+def _rings_gap(seen, i, p, j, q, best):
+    """Squared distance between two rings, or `best` if that is smaller."""
+    ring, b = seen.ring, seen.bounds
+    low_x, low_y, high_x, high_y = b[j, q, 0], b[j, q, 1], b[j, q, 2], b[j, q, 3]
+    if seen.edges[i, p] == 0 or seen.edges[j, q] == 0:
+        return best
+    if _apart(low_x, low_y, high_x, high_y, b[i, p, 0], b[i, p, 1], b[i, p, 2], b[i, p, 3]) >= best:
+        return best
+    for e in range(seen.edges[i, p]):
+        ax, ay, bx, by = ring[i, p, e, 0], ring[i, p, e, 1], ring[i, p, e + 1, 0], ring[i, p, e + 1, 1]
+        if _apart(low_x, low_y, high_x, high_y, ax, ay, bx, by) >= best:
             continue
-        for f in range(other_edges):
-            cx, cy, dx, dy = other[f, 0], other[f, 1], other[f + 1, 0], other[f + 1, 1]
-            apart = _bounds_gap(low_x, low_y, high_x, high_y, min(cx, dx), min(cy, dy), max(cx, dx), max(cy, dy))
-            if apart < best:
+        for f in range(seen.edges[j, q]):
+            cx, cy, dx, dy = ring[j, q, f, 0], ring[j, q, f, 1], ring[j, q, f + 1, 0], ring[j, q, f + 1, 1]
+            if _apart(min(ax, bx), min(ay, by), max(ax, bx), max(ay, by), cx, cy, dx, dy) < best:
                 gap, _ = _segments_gap(ax, ay, bx, by, cx, cy, dx, dy)
                 best = min(best, gap)
                 if best <= TOUCH * TOUCH:
                     return 0.0
-    if edges == 0 or other_edges == 0:
-        return best
-    held = winds(other, other_edges, one[0, 0], one[0, 1]) or winds(one, edges, other[0, 0], other[0, 1])
+    held = winds(seen, j, q, ring[i, p, 0, 0], ring[i, p, 0, 1]) or winds(
+        seen, i, p, ring[j, q, 0, 0], ring[j, q, 0, 1]
+    )
     return 0.0 if held else best
 
 
@@ -153,70 +165,60 @@ def _rings_gap(one, edges, other, other_edges, bounds, best):
 def gap_between(seen, i, j, best):
     """Squared distance between what two rows show, or `best` if that is smaller."""
     for p in range(2):
-        a = seen.bounds[i, p]
         for q in range(2):
-            b = seen.bounds[j, q]
-            if _bounds_gap(a[0], a[1], a[2], a[3], b[0], b[1], b[2], b[3]) < best:
-                best = _rings_gap(seen.ring[i, p], seen.edges[i, p], seen.ring[j, q], seen.edges[j, q], b, best)
+            best = _rings_gap(seen, i, p, j, q, best)
     return best
 
 
 @njit(cache=True)
 @no_type_check
-def corridor_meets(lanes, i, station, seen, j, scratch):
+def corridor_meets(lanes, i, station, seen, j):
     """Whether the rest of driver `i`'s way, as wide as it is, touches what row `j` shows.
 
     The corridor's middle decides nearly always; its ring is drawn only for what is about half a width away from it.
     """
-    begin, end = lanes.start[i], lanes.start[i + 1]
-    path = lanes.path
+    path, begin, end = lanes.path, lanes.start[i, 0], lanes.start[i + 1, 0]
     first = max(station, path[begin, STATION])
     if first >= path[end - 1, STATION]:
         first = path[end - 2, STATION]  # QUIRK: with nothing left to go, the reference looks at the last segment
-    half = 0.5 * lanes.size[i, 1]
-    x, y = interpolated(path, begin, end, X, first), interpolated(path, begin, end, Y, first)
+    x, y, _ = pose_at(path, begin, end, first)
     for q in range(2):
-        b = seen.bounds[j, q]
-        if b[0] <= x <= b[2] and b[1] <= y <= b[3] and winds(seen.ring[j, q], seen.edges[j, q], x, y):
+        if winds(seen, j, q, x, y):
             return True
-    found = _middle_meets(lanes, i, segment_at(path, begin, end, first), x, y, half, seen, j)
+    found = _middle_meets(lanes, i, segment_at(path, begin, end, first), x, y, seen, j)
     if found != UNSURE:
         return found == YES
-    count = path_piece(path, begin, end, first, path[end - 1, STATION], scratch.piece)
-    edges = strip_ring(scratch.piece, count, half, scratch.ring)
-    for q in range(2):
-        b = seen.bounds[j, q]
-        near = 4.0 * TOUCH * TOUCH
-        if _rings_gap(scratch.ring, edges, seen.ring[j, q], seen.edges[j, q], b, near) == 0.0:
-            return True
-    return False
+    room = len(seen.ring) - 1
+    middle = seen.ring[room, BOX]
+    count = path_piece(path, begin, end, first, path[end - 1, STATION], middle)
+    seen.edges[room, STRIP] = strip_ring(middle, count, 0.5 * lanes.driver[i, WIDTH], seen.ring[room, STRIP])
+    bound(seen, room)
+    return gap_between(seen, room, j, 4.0 * TOUCH * TOUCH) == 0.0
 
 
 @njit(cache=True)
 @no_type_check
-def _middle_meets(lanes, i, segment, x, y, half, seen, j):
+def _middle_meets(lanes, i, segment, x, y, seen, j):
     """What the middle of a corridor that starts at `x, y` on `segment` tells."""
-    begin, end = lanes.start[i], lanes.start[i + 1]
-    path, reach = lanes.path, NEAR * half
-    low_x = min(seen.bounds[j, 0, 0], seen.bounds[j, 1, 0]) - reach
-    low_y = min(seen.bounds[j, 0, 1], seen.bounds[j, 1, 1]) - reach
-    high_x = max(seen.bounds[j, 0, 2], seen.bounds[j, 1, 2]) + reach
-    high_y = max(seen.bounds[j, 0, 3], seen.bounds[j, 1, 3]) + reach
+    path, chunk, begin, end = lanes.path, lanes.chunk, lanes.start[i, 0], lanes.start[i + 1, 0]
+    half, b = 0.5 * lanes.driver[i, WIDTH], seen.bounds
+    reach = (NEAR * half) ** 2
+    low_x, low_y = min(b[j, 0, 0], b[j, 1, 0]), min(b[j, 0, 1], b[j, 1, 1])
+    high_x, high_y = max(b[j, 0, 2], b[j, 1, 2]), max(b[j, 0, 3], b[j, 1, 3])
     answer = NO
-    for c in range((segment - begin) // CHUNK, lanes.chunk_start[i + 1] - lanes.chunk_start[i]):
-        b = lanes.chunk[lanes.chunk_start[i] + c]
-        if b[2] < low_x or b[0] > high_x or b[3] < low_y or b[1] > high_y:
+    for s in range(segment, end - 1):
+        ax, ay = (x, y) if s == segment else (path[s, X], path[s, Y])
+        if s == segment or (s - begin) % CHUNK == 0:
+            c = lanes.start[i, 1] + (s - begin) // CHUNK
+            far = _apart(low_x, low_y, high_x, high_y, chunk[c, 0], chunk[c, 1], chunk[c, 2], chunk[c, 3]) > reach
+        if far or _apart(low_x, low_y, high_x, high_y, ax, ay, path[s + 1, X], path[s + 1, Y]) > reach:
             continue
-        for s in range(max(segment, begin + c * CHUNK), min(begin + (c + 1) * CHUNK, end - 1)):
-            ax, ay, bx, by = path[s, X], path[s, Y], path[s + 1, X], path[s + 1, Y]
-            if s == segment:
-                ax, ay = x, y
-            if max(ax, bx) < low_x or min(ax, bx) > high_x or max(ay, by) < low_y or min(ay, by) > high_y:
-                continue
-            found = _segment_meets(ax, ay, bx, by, x, y, path[end - 1, X], path[end - 1, Y], half, seen, j)
-            if found == YES:
-                return YES
-            answer = max(answer, found)
+        found = _segment_meets(
+            ax, ay, path[s + 1, X], path[s + 1, Y], x, y, path[end - 1, X], path[end - 1, Y], half, seen, j
+        )
+        if found == YES:
+            return YES
+        answer = max(answer, found)
     return answer
 
 
@@ -230,13 +232,11 @@ def _segment_meets(ax, ay, bx, by, first_x, first_y, last_x, last_y, half, seen,
     """
     reach, sure, cap = (NEAR * half) ** 2, (SURE * half) ** 2, half**2
     low_x, high_x, low_y, high_y = min(ax, bx), max(ax, bx), min(ay, by), max(ay, by)
-    answer = NO
-    for q in range(1, -1, -1):  # the box first: it has fewer edges
-        ring = seen.ring[j, q]
+    ring, answer = seen.ring, NO
+    for q in range(BOX, STRIP - 1, -1):  # the box first: it has fewer edges
         for e in range(seen.edges[j, q]):
-            cx, cy, dx, dy = ring[e, 0], ring[e, 1], ring[e + 1, 0], ring[e + 1, 1]
-            apart = _bounds_gap(low_x, low_y, high_x, high_y, min(cx, dx), min(cy, dy), max(cx, dx), max(cy, dy))
-            if apart > reach:
+            cx, cy, dx, dy = ring[j, q, e, 0], ring[j, q, e, 1], ring[j, q, e + 1, 0], ring[j, q, e + 1, 1]
+            if _apart(low_x, low_y, high_x, high_y, cx, cy, dx, dy) > reach:
                 continue
             gap, share = _segments_gap(ax, ay, bx, by, cx, cy, dx, dy)
             if gap > reach:

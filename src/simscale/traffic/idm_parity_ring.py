@@ -43,36 +43,40 @@ def segment_at(path, begin, end, station):
 
 @njit(cache=True)
 @no_type_check
-def interpolated(path, begin, end, column, station):
-    """A column of a path at a station, held at both ends: `np.interp`, to the last bit."""
+def pose_at(path, begin, end, station):
+    """x, y and unwrapped yaw at a station, held at both ends: `np.interp`, to the last bit."""
     j = segment_at(path, begin, end, station)
     if j == end - 1 or station <= path[j, STATION]:
-        return path[j, column]
-    slope = (path[j + 1, column] - path[j, column]) / (path[j + 1, STATION] - path[j, STATION])
-    return slope * (station - path[j, STATION]) + path[j, column]
+        return path[j, X], path[j, Y], path[j, YAW]
+    past, length = station - path[j, STATION], path[j + 1, STATION] - path[j, STATION]
+    x = (path[j + 1, X] - path[j, X]) / length * past + path[j, X]
+    y = (path[j + 1, Y] - path[j, Y]) / length * past + path[j, Y]
+    yaw = (path[j + 1, YAW] - path[j, YAW]) / length * past + path[j, YAW]
+    return x, y, yaw
 
 
 @njit(cache=True)
 @no_type_check
 def path_piece(path, begin, end, first, last, piece):
     """Fills `piece` with the polyline between two stations, repeated points dropped; returns its number of points."""
-    piece[0, 0], piece[0, 1] = interpolated(path, begin, end, X, first), interpolated(path, begin, end, Y, first)
+    piece[0, 0], piece[0, 1], _ = pose_at(path, begin, end, first)
     count = 1
-    v = segment_at(path, begin, end, first)
-    while v < end and path[v, STATION] < first:
-        v += 1
-    while v < end and path[v, STATION] < last:
-        count = _appended(piece, count, path[v, X], path[v, Y])
-        v += 1
-    return _appended(piece, count, interpolated(path, begin, end, X, last), interpolated(path, begin, end, Y, last))
+    for v in range(segment_at(path, begin, end, first), end):
+        if path[v, STATION] >= last:
+            break
+        if path[v, STATION] >= first:
+            piece[count, 0], piece[count, 1] = path[v, X], path[v, Y]
+            count = _counted(piece, count)
+    piece[count, 0], piece[count, 1], _ = pose_at(path, begin, end, last)
+    return _counted(piece, count)
 
 
 @njit(cache=True)
 @no_type_check
-def _appended(piece, count, x, y):
-    if piece[count - 1, 0] == x and piece[count - 1, 1] == y:
+def _counted(piece, count):
+    """Number of points with the one that was just put behind `count` others, which counts unless it repeats."""
+    if piece[count - 1, 0] == piece[count, 0] and piece[count - 1, 1] == piece[count, 1]:
         return count
-    piece[count, 0], piece[count, 1] = x, y
     return count + 1
 
 
@@ -82,45 +86,40 @@ def strip_ring(piece, count, half, ring):
     """Fills `ring` with a polyline of `count` points buffered by `half` with flat caps; returns its number of edges."""
     if count < 2:
         return 0
-    n = _side(piece, 0, 1, count, half, ring, 0)
-    n = _side(piece, count - 1, -1, count, half, ring, n)
+    n = 0
+    for step in range(1, -2, -2):  # the left side of the polyline, then the left side of the way back
+        at = 0 if step > 0 else count - 1
+        x, y = piece[at + step, 0], piece[at + step, 1]
+        dx, dy = x - piece[at, 0], y - piece[at, 1]
+        size = np.sqrt(dx * dx + dy * dy)
+        ux, uy = half * dx / size, half * dy / size
+        for i in range(2, count):
+            ex, ey = piece[at + i * step, 0] - x, piece[at + i * step, 1] - y
+            size = np.sqrt(ex * ex + ey * ey)
+            vx, vy = half * ex / size, half * ey / size
+            turn = dx * ey - dy * ex
+            if turn < 0.0:
+                n += _outer_corner(x, y, ux, uy, vx, vy, half, ring, n)
+            elif turn > 0.0:
+                n += _inner_corner(x, y, dx, dy, ex, ey, ux, uy, vx, vy, half, ring, n)
+            x, y = piece[at + i * step, 0], piece[at + i * step, 1]
+            dx, dy, ux, uy = ex, ey, vx, vy
+        ring[n, 0], ring[n, 1] = x - uy, y + ux
+        ring[n + 1, 0], ring[n + 1, 1] = x + uy, y - ux
+        n += 2
     ring[n, 0], ring[n, 1] = ring[0, 0], ring[0, 1]
     return n
 
 
 @njit(cache=True)
 @no_type_check
-def _side(piece, at, step, count, half, ring, n):
-    """Appends the left side of a polyline walked from point `at`, and both ends of the cap behind it."""
-    x, y = piece[at + step, 0], piece[at + step, 1]
-    dx, dy = x - piece[at, 0], y - piece[at, 1]
-    size = np.sqrt(dx * dx + dy * dy)
-    ux, uy = half * dx / size, half * dy / size
-    for i in range(2, count):
-        ex, ey = piece[at + i * step, 0] - x, piece[at + i * step, 1] - y
-        size = np.sqrt(ex * ex + ey * ey)
-        vx, vy = half * ex / size, half * ey / size
-        turn = dx * ey - dy * ex
-        if turn < 0.0:
-            n = _outer_corner(x, y, ux, uy, vx, vy, half, ring, n)
-        elif turn > 0.0:
-            n = _inner_corner(x, y, dx, dy, ex, ey, ux, uy, vx, vy, half, ring, n)
-        x, y = piece[at + i * step, 0], piece[at + i * step, 1]
-        dx, dy, ux, uy = ex, ey, vx, vy
-    ring[n, 0], ring[n, 1] = x - uy, y + ux
-    ring[n + 1, 0], ring[n + 1, 1] = x + uy, y - ux
-    return n + 2
-
-
-@njit(cache=True)
-@no_type_check
 def _outer_corner(x, y, ux, uy, vx, vy, half, ring, n):
-    """Both ends of the shifted segments and the arc between them (`addOutsideTurn`)."""
+    """Adds both ends of the shifted segments and the arc between them (`addOutsideTurn`); returns how many vertices."""
     ring[n, 0], ring[n, 1] = x - uy, y + ux
     apart = np.hypot(vx - ux, vy - uy)
     if apart < half * SAME_CORNER:
-        return n + 1
-    n += 1
+        return 1
+    added = 1
     if apart > half * ARC_STEP / 3:  # else the arc is too short for a vertex of its own
         first, last = np.arctan2(ux, -uy), np.arctan2(vx, -vy)
         if first <= last:
@@ -128,31 +127,31 @@ def _outer_corner(x, y, ux, uy, vx, vy, half, ring, n):
         steps = int((first - last) / ARC_STEP + 0.5)
         for s in range(1, steps):
             angle = first - s * ((first - last) / steps)
-            ring[n, 0], ring[n, 1] = x + half * np.cos(angle), y + half * np.sin(angle)
-            n += 1
-    ring[n, 0], ring[n, 1] = x - vy, y + vx
-    return n + 1
+            ring[n + added, 0], ring[n + added, 1] = x + half * np.cos(angle), y + half * np.sin(angle)
+            added += 1
+    ring[n + added, 0], ring[n + added, 1] = x - vy, y + vx
+    return added + 1
 
 
 @njit(cache=True)
 @no_type_check
 def _inner_corner(x, y, dx, dy, ex, ey, ux, uy, vx, vy, half, ring, n):
-    """Where the shifted segments cross, or a way round through the corner (`addInsideTurn`)."""
+    """Adds where the shifted segments cross, or a way round through the corner (`addInsideTurn`)."""
     turn = dx * ey - dy * ex
     # From the start of one shifted segment to that of the other.
     bx, by = dx - vy + uy, dy + vx - ux
     along, after = (bx * ey - by * ex) / turn, (bx * dy - by * dx) / turn
     if 0.0 <= along <= 1.0 and 0.0 <= after <= 1.0:
         ring[n, 0], ring[n, 1] = x - dx - uy + along * dx, y - dy + ux + along * dy
-        return n + 1
+        return 1
     ring[n, 0], ring[n, 1] = x - uy, y + ux
     if np.hypot(vx - ux, vy - uy) < half * SAME_CORNER:
-        return n + 1
+        return 1
     share = CLOSING / (CLOSING + 1)
     ring[n + 1, 0], ring[n + 1, 1] = x - share * uy, y + share * ux
     ring[n + 2, 0], ring[n + 2, 1] = x - share * vy, y + share * vx
     ring[n + 3, 0], ring[n + 3, 1] = x - vy, y + vx
-    return n + 4
+    return 4
 
 
 @njit(cache=True)
@@ -180,3 +179,16 @@ def vertices_needed(path, begin, end):
         turn = abs(np.arctan2(dx * ey - dy * ex, dx * ex + dy * ey))
         total += 8 + int(turn / ARC_STEP + 1.0)
     return total
+
+
+@njit(cache=True)
+@no_type_check
+def bound_chunks(path, begin, end, size, bounds, row):
+    """Sets `bounds` from `row` on to those of each `size` segments of a path (rows `begin` to `end - 1`)."""
+    for s in range(begin, end - 1):
+        c = row + (s - begin) // size
+        if (s - begin) % size == 0:
+            bounds[c, 0], bounds[c, 1], bounds[c, 2], bounds[c, 3] = np.inf, np.inf, -np.inf, -np.inf
+        for v in range(s, s + 2):
+            bounds[c, 0], bounds[c, 1] = min(bounds[c, 0], path[v, X]), min(bounds[c, 1], path[v, Y])
+            bounds[c, 2], bounds[c, 3] = max(bounds[c, 2], path[v, X]), max(bounds[c, 3], path[v, Y])

@@ -42,7 +42,9 @@ def snaps_of(road: RoadMap, xy: Float[Array, "v 2"], yaw: Float[Array, " v"]) ->
     count = len(yaw)
     lane, found = np.full(count, -1), np.zeros((count, 5))
     in_intersection = np.zeros(count, dtype=bool)
-    _snap_all(road.kind, road.xy, road.start, road.centre_xy, road.centre_start, xy, yaw, lane, found, in_intersection)
+    held = np.zeros((count, len(road)), dtype=bool)
+    rings, lines = (road.xy, road.start), (road.centre_xy, road.centre_start)
+    _snap_all(road.kind, *rings, *lines, xy, yaw, held, lane, found, in_intersection)
     return Snaps(
         lane=lane,
         station=found[:, 0],
@@ -106,34 +108,40 @@ def _snap_to(xy, begin, end, x, y):
 
 @njit(cache=True)
 @no_type_check
-def _snap_all(kind, ring_xy, ring_start, line_xy, line_start, xy, yaw, lane, found, in_intersection):
-    """Fills `lane`, `found` (station, x, y, yaw, distance) and `in_intersection`."""
-    held = np.zeros((len(yaw), len(kind)), dtype=np.bool_)
+def _holds(xy, begin, end, points, held, column):
+    """Sets a column of `held` for the points that lie strictly inside one ring."""
+    low_x, low_y, high_x, high_y = np.inf, np.inf, -np.inf, -np.inf
+    for i in range(begin, end):
+        low_x, low_y = min(low_x, xy[i, 0]), min(low_y, xy[i, 1])
+        high_x, high_y = max(high_x, xy[i, 0]), max(high_y, xy[i, 1])
+    for v in range(len(points)):
+        x, y = points[v, 0], points[v, 1]
+        near = low_x <= x <= high_x and low_y <= y <= high_y
+        held[v, column] = near and _strictly_inside(xy, begin, end, x, y)
+
+
+@njit(cache=True)
+@no_type_check
+def _snap_all(kind, ring_xy, ring_start, line_xy, line_start, xy, yaw, held, lane, found, in_intersection):
+    """Fills `lane`, `found` (station, x, y, yaw, distance) and `in_intersection`; `held` `[v m]` is room."""
     for m in range(len(kind)):
-        begin, end = ring_start[m], ring_start[m + 1]
-        wanted = kind[m] == LANE or kind[m] == CONNECTOR or kind[m] == INTERSECTION
-        if not wanted or end - begin < 3:
-            continue
-        low_x, high_x = ring_xy[begin:end, 0].min(), ring_xy[begin:end, 0].max()
-        low_y, high_y = ring_xy[begin:end, 1].min(), ring_xy[begin:end, 1].max()
-        for v in range(len(yaw)):
-            if low_x <= xy[v, 0] <= high_x and low_y <= xy[v, 1] <= high_y:
-                held[v, m] = _strictly_inside(ring_xy, begin, end, xy[v, 0], xy[v, 1])
+        if (kind[m] == LANE or kind[m] == CONNECTOR or kind[m] == INTERSECTION) and ring_start[m + 1] > ring_start[m]:
+            _holds(ring_xy, ring_start[m], ring_start[m + 1], xy, held, m)
     for v in range(len(yaw)):
-        in_intersection[v] = (held[v] & (kind == INTERSECTION)).any()
-        wanted = LANE
-        if not (held[v] & (kind == LANE)).any():
-            if not in_intersection[v]:
-                continue
-            wanted = CONNECTOR
+        wanted = CONNECTOR
+        for m in range(len(kind)):
+            if held[v, m] and kind[m] == LANE:
+                wanted = LANE
+            in_intersection[v] = in_intersection[v] or (held[v, m] and kind[m] == INTERSECTION)
+        if wanted == CONNECTOR and not in_intersection[v]:
+            continue
         least = np.inf
-        for m in np.flatnonzero(held[v] & (kind == wanted)):
-            if line_start[m + 1] - line_start[m] < 2:
-                continue
-            snap = _snap_to(line_xy, line_start[m], line_start[m + 1], xy[v, 0], xy[v, 1])
-            if abs(snap[3] - yaw[v]) < least:
-                least, lane[v] = abs(snap[3] - yaw[v]), m
-                found[v, 0], found[v, 1], found[v, 2], found[v, 3], found[v, 4] = snap
+        for m in range(len(kind)):
+            if held[v, m] and kind[m] == wanted and line_start[m + 1] - line_start[m] >= 2:
+                station, x, y, heading, away = _snap_to(line_xy, line_start[m], line_start[m + 1], xy[v, 0], xy[v, 1])
+                if abs(heading - yaw[v]) < least:
+                    least, lane[v] = abs(heading - yaw[v]), m
+                    found[v, 0], found[v, 1], found[v, 2], found[v, 3], found[v, 4] = station, x, y, heading, away
 
 
 def exact_snaps_of(road: RoadMap, xy: Float[Array, "v 2"], yaw: Float[Array, " v"]) -> Snaps:

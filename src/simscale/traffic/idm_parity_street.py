@@ -14,7 +14,7 @@ from shapely.geometry.base import BaseGeometry
 from simscale.scene import DT, CarState, EgoVehicle, Tracks
 from simscale.traffic.footprints import box_polygon, corridor_of, footprint_of, simplified
 from simscale.traffic.idm_parity_build import Drivers
-from simscale.traffic.idm_parity_kernel import Begin, Driven
+from simscale.traffic.idm_parity_drive import Begin, Driven
 from simscale.traffic.rules import TrafficRules
 
 Array = np.ndarray
