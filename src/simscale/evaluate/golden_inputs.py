@@ -81,7 +81,7 @@ def _rows(tracks: Tracks) -> tuple[Int[Array, " n"], Int[Array, " n"]]:
 
 
 def _road(golden: GoldenScene, start: NavsimStart) -> Iterator[Comparison]:
-    cache, z, names = golden.json.get("cache", {}), golden.npz, golden.road.id
+    cache, z, names = golden.cache, golden.npz, golden.road.id
     if "route_lane_ids" in cache:
         yield of_names("route_lane_ids", [names[lane] for lane in start.route], cache["route_lane_ids"])
     if "drivable" in cache:

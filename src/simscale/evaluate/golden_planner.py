@@ -53,8 +53,8 @@ def planner_comparisons(golden: GoldenScene, start: NavsimStart, planned: Ranked
     if "pdm_prop_weighted" in z:
         expected = z["pdm_prop_weighted"][: len(WEIGHTED)]
         yield Comparison(quantity="pdm_prop_weighted", found=weighted, expected=expected, tolerance=METRES)
-    if "pdm_best" in golden.json.get("cache", {}):
-        expected = np.array([golden.json["cache"]["pdm_best"]])
+    if "pdm_best" in golden.cache:
+        expected = np.array([golden.cache["pdm_best"]])
         yield Comparison(quantity="pdm_best", found=planned.order[:1], expected=expected, tolerance=EXACT)
 
 
@@ -79,7 +79,7 @@ def _poses(golden: GoldenScene, start: NavsimStart, planned: RankedProposals) ->
 
 
 def _forecast(golden: GoldenScene, start: NavsimStart) -> Iterator[Comparison]:
-    cache, z = golden.json.get("cache", {}), golden.npz
+    z, cache = golden.npz, golden.cache if golden.has_track_names else {}
     forecast = forecast_of(start.current, start.ego, vehicle=start.vehicle, samples=OUTPUT, rules=PARITY)
     if "forecast_tokens" in cache:
         objects = [name for name in cache["forecast_tokens"][0] if not name.startswith("red_light")]

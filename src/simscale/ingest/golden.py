@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from simscale.ingest.golden_files import check_arrays, check_groups, forms, read_arrays, read_pair
+from simscale.ingest.golden_files import check_arrays, check_groups, check_range, forms, read_arrays, read_pair
 from simscale.ingest.golden_forms import LOG, LOG_NAMES, RESULTS, RUN, RUN_NEEDED, VOCABULARY
 from simscale.ingest.golden_map import check_map, road_of
+from simscale.ingest.golden_text import RunText, SceneText, check_text
 from simscale.ingest.navsim_log import FRAMES, NOW, LogFrames, lights_of, yaw_of_quaternion
 from simscale.scene import PACIFICA, BadInput, CarState, Lights, Plan, RoadKind, RoadMap, TrackKind
 
@@ -91,11 +92,22 @@ class GoldenScene:
             lights=tuple(tuple((name, red) for name, red in frame) for frame in self.json["log_traffic_lights"]),
         )
 
+    @property
+    def has_track_names(self) -> bool:
+        """Whether the file says what tracks are called."""
+        return self.json.get("track_tokens") is not None
+
     @cached_property
     def track_ids(self) -> tuple[str, ...]:
         """Names of the tracks; their numbers where the file names none."""
-        count = int(self.npz["log_track"].max(initial=-1)) + 1
-        return tuple(self.json.get("track_tokens", [str(number) for number in range(count)]))
+        if self.has_track_names:
+            return tuple(self.json["track_tokens"])
+        return tuple(str(number) for number in range(int(self.npz["log_track"].max(initial=-1)) + 1))
+
+    @property
+    def cache(self) -> dict[str, Any]:
+        """What the reference's metric cache holds beside arrays, as far as it is there."""
+        return {name: value for name, value in (self.json.get("cache") or {}).items() if value is not None}
 
     @cached_property
     def lights(self) -> Lights:
@@ -165,15 +177,14 @@ def read_golden_scene(stem: Path) -> GoldenScene:
     """
     content, arrays = read_pair(stem, formats=SCENE_FORMAT, what="one half of a golden scene")
     path, text = stem.with_suffix(".npz"), stem.with_suffix(".json")
+    check_text(text, SceneText)
     check_arrays(path, arrays, forms(LOG | RESULTS), needed=LOG_NAMES)
     _check_log(path, text, content, arrays)
     check_map(path, text, content, arrays)
+    _check_results(path, arrays)
     scene = GoldenScene(name=stem.name, json=content, npz=arrays)
-    blocks = scene.json.get("route_roadblock_ids")
-    if not isinstance(blocks, list) or not blocks:
-        raise BadInput(text, "route_roadblock_ids", blocks or "missing", "ids of road blocks")
     kinds = {int(RoadKind.ROAD_BLOCK), int(RoadKind.ROAD_BLOCK_CONNECTOR)}
-    for name in blocks:
+    for name in content["route_roadblock_ids"]:
         if name not in scene.element or int(scene.road.kind[scene.element[name]]) not in kinds:
             raise BadInput(text, "route_roadblock_ids", repr(name), "the id of a road block of the map")
     return scene
@@ -197,7 +208,17 @@ def read_golden_run(stem: Path) -> GoldenRun:
         BadInput: A file is damaged, of another format, or an array is not what it should be.
     """
     content, arrays = read_pair(stem, formats=RUN_FORMAT, what="one half of a golden run")
-    check_arrays(stem.with_suffix(".npz"), arrays, forms(RUN), needed=RUN_NEEDED)
+    path, text = stem.with_suffix(".npz"), stem.with_suffix(".json")
+    check_text(text, RunText)
+    mapping = content.get("mapping")
+    check_arrays(
+        path, arrays, forms(RUN), needed=(*RUN_NEEDED, *(("endpoint", "start_pose") if mapping else ("log_name",)))
+    )
+    known = set(map(str, arrays["tokens"]))
+    for now, prev, pairs in mapping or []:
+        for token in (now, prev, *(token for pair in pairs for token in pair)):
+            if token not in known:
+                raise BadInput(text, "mapping", repr(token), f"a token of {path.name}")
     table = stem.with_suffix(".csv")
     return GoldenRun(name=stem.name, json=content, npz=arrays, table=table if table.is_file() else None)
 
@@ -211,19 +232,32 @@ def _check_log(path: Path, text: Path, content: dict[str, Any], arrays: dict[str
     check_groups(path, "log_start", arrays["log_start"], len(track), groups=len(time))
     if (np.linalg.norm(arrays["log_ego_quat_wxyz"], axis=1) < 0.5).any():
         raise BadInput(path, "log_ego_quat_wxyz", "near zero", "unit quaternions")
-    if len(kind) and not (kind.min() >= 0 and kind.max() < len(TrackKind)):
-        raise BadInput(path, "log_type", f"{kind.min()} to {kind.max()}", f"0 to {len(TrackKind) - 1}")
+    check_range(path, "log_type", kind, len(TrackKind))
     names = content.get("track_tokens")
-    if names is not None and len(track) and not (track.min() >= 0 and track.max() < len(names)):
-        raise BadInput(path, "log_track", f"{track.min()} to {track.max()}", f"0 to {len(names) - 1}")
+    check_range(path, "log_track", track, int(track.max(initial=-1)) + 1 if names is None else len(names))
     for first, last in zip(arrays["log_start"][:-1], arrays["log_start"][1:], strict=True):
         if len(np.unique(track[first:last])) < last - first:
             raise BadInput(path, "log_track", "the same track twice in a frame", "each track once")
-    lights = content.get("log_traffic_lights")
-    if not isinstance(lights, list) or len(lights) != len(time) or not all(map(_are_lights, lights)):
-        raise BadInput(text, "log_traffic_lights", "something else", f"a list of [lane, is red] for {len(time)} frames")
+    lights = content["log_traffic_lights"]
+    if len(lights) != len(time):
+        raise BadInput(text, "log_traffic_lights", f"of {len(lights)} frames", f"of {len(time)}")
 
 
-def _are_lights(frame: object) -> bool:
-    pairs = frame if isinstance(frame, list) else [None]
-    return all(isinstance(p, list) and len(p) == 2 and isinstance(p[0], str) and p[1] in (True, False) for p in pairs)
+def _check_results(path: Path, arrays: dict[str, Array]) -> None:
+    """Refuses results whose offsets and numbers point to nothing.
+
+    Raises:
+        BadInput: They do.
+    """
+    for name, rows in (("cur", "cur_track"), ("obs", "obs_track")):
+        if f"{name}_start" in arrays and rows in arrays:
+            check_groups(path, f"{name}_start", arrays[f"{name}_start"], len(arrays[rows]))
+    if "r_idm_start" in arrays:
+        for name in ("r_idm_traj", "r_idm_track", "r_index"):
+            if name not in arrays:
+                raise BadInput(path, name, "missing", "to be there beside r_idm_start")
+        steps = arrays["r_idm_start"]
+        check_groups(path, "r_idm_start", np.append(steps[:, :-1], steps[-1:, -1]), len(arrays["r_idm_track"]))
+        check_range(path, "r_idm_traj", arrays["r_idm_traj"], len(arrays["r_index"]))
+    if "r_index" in arrays:
+        check_range(path, "r_index", arrays["r_index"], len(arrays["traj_poses"]))

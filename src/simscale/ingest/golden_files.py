@@ -109,6 +109,16 @@ def check_groups(path: Path, name: str, start: Array, rows: int, *, groups: int 
         raise BadInput(path, name, ends, f"ascending offsets from 0 to {rows}")
 
 
+def check_range(path: Path, name: str, numbers: Array, count: int) -> None:
+    """Refuses numbers of things of which there are not so many.
+
+    Raises:
+        BadInput: One is negative, or `count` or more.
+    """
+    if len(numbers) and not (numbers.min() >= 0 and numbers.max() < count):
+        raise BadInput(path, name, f"{numbers.min()} to {numbers.max()}", f"0 to {count - 1}")
+
+
 def _check_kind(path: Path, name: str, array: Array, form: ArrayForm) -> None:
     kinds = {"float": "f", "int": "iu", "bool": "b", "text": "U"}
     if array.dtype.kind not in kinds[form.kind]:

@@ -138,6 +138,7 @@ for _mode in ("eval", "gen_gt"):
 RUN = {
     "tokens": "text t",
     "start_time": "float t",
+    "start_pose": "float t s",
     "scene_type": "int t",
     "sim_states": "float t 41 11",
     "metrics": "float t 8",

@@ -80,50 +80,41 @@ def check_map(path: Path, text: Path, content: dict[str, Any], arrays: dict[str,
     Args:
         path: The `.npz` file, for messages.
         text: The `.json` file, for messages.
-        content: The JSON object.
+        content: The JSON object, whose form is known to be right.
         arrays: Of the `.npz` file, whose shapes are known to be right.
 
     Raises:
-        BadInput: A polygon has no id, an unknown layer or too few vertices, or refers to nothing; likewise a baseline.
+        BadInput: A polygon has an id twice or too few vertices, or refers to nothing; likewise a baseline.
     """
-    table = content.get("map")
-    table = table if isinstance(table, dict) else {}
-    polygons = table.get("polygons")
-    if not isinstance(polygons, list) or not polygons or not all(isinstance(p, dict) for p in polygons):
-        raise BadInput(text, "map.polygons", "missing or something else", "a list of polygons")
+    polygons = content["map"]["polygons"]
     check_groups(path, "map_poly_start", arrays["map_poly_start"], len(arrays["map_poly_xy"]), groups=len(polygons))
-    ids = [polygon.get("id") for polygon in polygons]
-    if len(set(map(str, ids))) < len(ids) or not all(isinstance(name, str) for name in ids):
-        raise BadInput(text, "map.polygons", "with an id twice or without one", "an id of its own for each polygon")
+    ids = {polygon["id"] for polygon in polygons}
+    if len(ids) < len(polygons):
+        raise BadInput(text, "map.polygons", "with an id twice", "an id of its own for each polygon")
     for i, polygon in enumerate(polygons):
-        _check_polygon(text, f"map.polygons[{i}]", polygon, set(ids))
+        _check_connections(text, f"map.polygons.{i}", polygon, ids)
     vertices = np.diff(arrays["map_poly_start"])
     if (vertices < LEAST_RING).any():
         few = int(np.argmin(vertices))
-        raise BadInput(path, f"map_poly_xy of {ids[few]}", f"{vertices[few]} vertices", f"{LEAST_RING} or more")
-    _check_baselines(path, text, table, arrays)
+        found = f"{vertices[few]} vertices"
+        raise BadInput(path, f"map_poly_xy of {polygons[few]['id']}", found, f"{LEAST_RING} or more")
+    _check_baselines(path, text, content["map"], arrays)
 
 
-def _check_polygon(text: Path, field: str, polygon: dict[str, Any], ids: set) -> None:
-    if polygon.get("layer") not in KIND_OF_LAYER:
-        raise BadInput(text, f"{field}.layer", repr(polygon.get("layer")), " or ".join(KIND_OF_LAYER))
-    limit = polygon.get("speed_limit_mps")
-    if limit is not None and not (isinstance(limit, int | float) and 0 <= limit < 1e3):
-        raise BadInput(text, f"{field}.speed_limit_mps", limit, "m/s, or nothing")
+def _check_connections(text: Path, field: str, polygon: dict[str, Any], ids: set[str]) -> None:
     if polygon["layer"] not in LANE_LAYERS:
         return
-    after = polygon.get("outgoing")
-    if not isinstance(after, list):
-        raise BadInput(text, f"{field}.outgoing", after, "ids of lanes")
-    for name in [*after, *([polygon["roadblock"]] if "roadblock" in polygon else [])]:
+    if "outgoing" not in polygon:
+        raise BadInput(text, f"{field}.outgoing", "missing", "ids of the lanes that follow")
+    for name in [*polygon["outgoing"], *([polygon["roadblock"]] if "roadblock" in polygon else [])]:
         if name not in ids:
             raise BadInput(text, field, f"connected to {name!r}", "connections to polygons of the map")
 
 
 def _check_baselines(path: Path, text: Path, table: dict[str, Any], arrays: dict[str, Array]) -> None:
-    names = table.get("baseline_ids")
+    names = table["baseline_ids"]
     lanes = {polygon["id"] for polygon in table["polygons"] if polygon["layer"] in LANE_LAYERS}
-    if not isinstance(names, list) or set(names) != lanes or len(names) != len(lanes):
+    if set(names) != lanes or len(names) != len(lanes):
         raise BadInput(text, "map.baseline_ids", "other lanes than the map's", "each lane and lane connector once")
     check_groups(path, "base_start", arrays["base_start"], len(arrays["base_xyh"]), groups=len(names))
     vertices = np.diff(arrays["base_start"])
