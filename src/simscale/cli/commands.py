@@ -22,6 +22,8 @@ class Town:
     """Side of the town's square, in metres; at least 240."""
     drives: int = 6
     """How many drives of 20 s."""
+    record: bool = False
+    """Also record what three cameras (480 x 270) and a LiDAR see on each drive: a log to reconstruct."""
     json: bool = False
     """One JSON object as the last line on stdout."""
     debug: bool = False
@@ -316,6 +318,7 @@ Command = (
     | Vocabulary
     | Generate
     | Render
+    | Rewards
     | Train
     | Evaluate
     | Study

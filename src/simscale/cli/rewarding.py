@@ -75,28 +75,38 @@ class _Job:
     inputs: tuple[dict[str, Any], ...]
 
 
-def sources_of(folders: Sequence[Path], scenes: Sequence[Path] = ()) -> list[Source]:
-    """Logs with their decision points, and datasets with their samples.
+def sources_of(folders: Sequence[Path], scenes: Sequence[Path] = ()) -> tuple[list[Source], tuple[str, ...]]:
+    """Logs with their decision points, and datasets with their samples; and the logs that nothing can be scored in.
 
     Args:
         folders: Folders of scenes (or scene files), and datasets of `simscale generate`.
         scenes: Folders of the datasets' scenes, should they have moved.
 
+    Returns:
+        The sources with at least one item, and the ids of logs without a map.
+
     Raises:
-        BadInput: Neither, as `logged_sources` and `sample_sources` have it, or a token that is in two of them.
+        BadInput: Neither, as `logged_sources` and `sample_sources` have it, no log with a map, or a token that is in
+            two of them.
     """
     datasets = [folder for folder in folders if (folder / HISTORY).is_dir()]
     for folder in datasets:
         if stage := read_manifest(folder).configuration.get("stage"):
             raise BadInput(folder, "stage", stage, "a dataset of simscale generate, or a folder of scenes")
     logs = [folder for folder in folders if folder not in datasets]
+    logged = [source for source in (logged_sources(logs) if logs else []) if source.items]
+    bare = [source.log for source in logged if len(scene_at(source.path, source.sha256).road) == 0]
     sources = [source for folder in datasets for source in sample_sources(folder, scenes)]
-    sources += logged_sources(logs) if logs else []
-    sources = [source for source in sources if source.items]
+    sources += [source for source in logged if source.log not in bare]
+    where = ", ".join(map(str, folders))
+    if not sources:
+        raise BadInput(
+            where, "logs with a map", f"none ({', '.join(bare)})", "lanes and drivable area, which scores need"
+        )
     token, times = Counter(item for source in sources for item in source.items).most_common(1)[0]
     if times > 1:
-        raise BadInput(", ".join(map(str, folders)), f"token {token}", f"in {times} of them", "tokens of their own")
-    return sources
+        raise BadInput(where, f"token {token}", f"in {times} of them", "tokens of their own")
+    return sources, tuple(bare)
 
 
 def scored_rewards(

@@ -38,18 +38,18 @@ def _make(command: Rewards) -> int:
     workers = len(os.sched_getaffinity(0)) if command.workers is None else command.workers
     if workers < 1:
         raise BadInput("command line", "--workers", workers, "1 or more")
-    measure = command.progress or TRAINING
+    measure, bare = command.progress or TRAINING, ()
     with LateProgress("rewards", noun="files" if command.from_pickles else "tokens") as watch:
         shared = {"vocabulary": command.vocabulary, "progress": measure, "workers": workers}
         if command.from_pickles:
             report = pickled_rewards(command.src, command.out, **shared, on_start=watch.start, on_done=watch.advance)
         else:
-            sources = sources_of(command.src, command.scenes)
+            sources, bare = sources_of(command.src, command.scenes)
             report = scored_rewards(sources, command.out, **shared, on_start=watch.start, on_done=watch.advance)
-    for line in _lines(report):
+    for line in (*(f"{log}: no map, which scores need" for log in bare), *_lines(report)):
         say(line)
     if command.json:
-        give(report.as_json())
+        give({**report.as_json(), "without_map": list(bare)})
     return 1 if report.failures else 0
 
 
