@@ -205,20 +205,21 @@ def _middle_meets(lanes, i, segment, x, y, seen, j):
     reach = (NEAR * half) ** 2
     low_x, low_y = min(b[j, 0, 0], b[j, 1, 0]), min(b[j, 0, 1], b[j, 1, 1])
     high_x, high_y = max(b[j, 0, 2], b[j, 1, 2]), max(b[j, 0, 3], b[j, 1, 3])
-    answer = NO
-    for s in range(segment, end - 1):
-        ax, ay = (x, y) if s == segment else (path[s, X], path[s, Y])
-        if s == segment or (s - begin) % CHUNK == 0:
-            c = lanes.start[i, 1] + (s - begin) // CHUNK
-            far = _apart(low_x, low_y, high_x, high_y, chunk[c, 0], chunk[c, 1], chunk[c, 2], chunk[c, 3]) > reach
-        if far or _apart(low_x, low_y, high_x, high_y, ax, ay, path[s + 1, X], path[s + 1, Y]) > reach:
+    last_x, last_y, answer = path[end - 1, X], path[end - 1, Y], NO
+    for c in range(lanes.start[i, 1] + (segment - begin) // CHUNK, lanes.start[i + 1, 1]):
+        if _apart(low_x, low_y, high_x, high_y, chunk[c, 0], chunk[c, 1], chunk[c, 2], chunk[c, 3]) > reach:
             continue
-        found = _segment_meets(
-            ax, ay, path[s + 1, X], path[s + 1, Y], x, y, path[end - 1, X], path[end - 1, Y], half, seen, j
-        )
-        if found == YES:
-            return YES
-        answer = max(answer, found)
+        first = begin + (c - lanes.start[i, 1]) * CHUNK
+        for s in range(max(segment, first), min(first + CHUNK, end - 1)):
+            ax, ay, bx, by = path[s, X], path[s, Y], path[s + 1, X], path[s + 1, Y]
+            if s == segment:
+                ax, ay = x, y
+            if _apart(low_x, low_y, high_x, high_y, ax, ay, bx, by) > reach:
+                continue
+            found = _segment_meets(ax, ay, bx, by, x, y, last_x, last_y, half, seen, j)
+            if found == YES:
+                return YES
+            answer = max(answer, found)
     return answer
 
 
