@@ -68,7 +68,7 @@ def write_glb(gaussians: Gaussians, path: Path) -> None:
     text = json.dumps(_description(list(columns), blocks), separators=(",", ":")).encode()
     text += b" " * (-len(text) % 4)
     head = struct.pack("<IIIII", _MAGIC, 2, 28 + len(text) + size, len(text), _JSON)
-    write_bytes(path, head, text, struct.pack("<II", size, _BIN), *(memoryview(block).cast("B") for block in blocks))
+    write_bytes(path, head, text, struct.pack("<II", size, _BIN), *(block.data.cast("B") for block in blocks))
 
 
 def _description(names: list[str], blocks: list[Array]) -> dict[str, Any]:

@@ -239,4 +239,4 @@ def write_ply(gaussians: Gaussians, path: Path) -> None:
     names += ["opacity", *(f"scale_{i}" for i in range(3)), *(f"rot_{i}" for i in range(4))]
     lines = ["ply", "format binary_little_endian 1.0", f"element vertex {count}"]
     lines += [*(f"property float {name}" for name in names), "end_header", ""]
-    write_bytes(path, "\n".join(lines).encode(), memoryview(table).cast("B") if count else b"")
+    write_bytes(path, "\n".join(lines).encode(), table.data.cast("B") if count else b"")

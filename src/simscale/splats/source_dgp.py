@@ -154,7 +154,7 @@ def _sweeps(folder: Path, path: Path, clouds: list[_Datum]) -> Sweeps:
     if not clouds:
         return NO_SWEEPS
     parts = []
-    for number, cloud in enumerate(clouds):
+    for cloud in clouds:
         file = inside(folder, cloud.body.get("filename"), where=path, field="filename")
         own = _read_points(file)
         parts.append((own @ cloud.pose[:3, :3].T + cloud.pose[:3, 3]).astype(np.float32))
