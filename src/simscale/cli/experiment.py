@@ -85,9 +85,10 @@ def _trainings(experiment: Experiment, out: Path) -> list[Step]:
     rendered = ("render-real", "render-simulated", *(("render-validation",) if experiment.validation else ()))
     steps = []
     for seed in experiment.seeds:
-        for arm, share in ARMS.items():
+        for arm, simulated in ARMS.items():
             recipe = out / "recipes" / f"{arm}-{seed}.json"
-            content = {"schema_version": SCHEMA_VERSION, "train": plain(_recipe(experiment, arm, share, seed))}
+            config = _recipe(experiment, arm, seed, simulated=simulated)
+            content = {"schema_version": SCHEMA_VERSION, "train": plain(config)}
             write_whole(recipe, json.dumps(content, indent=1).encode() + b"\n")
             name = training_name(arm, seed)
             arguments = ("train", str(recipe), "--out", str(out / name))
@@ -95,11 +96,11 @@ def _trainings(experiment: Experiment, out: Path) -> list[Step]:
     return steps
 
 
-def _recipe(experiment: Experiment, arm: str, share: float, seed: int) -> TrainConfig:
+def _recipe(experiment: Experiment, arm: str, seed: int, *, simulated: bool) -> TrainConfig:
     real = Mixture(real=(Path("../real"),))
-    both = replace(real, simulated=(Path("../simulated"),), simulated_per_real=share, experts=experiment.experts)
+    both = replace(real, simulated=(Path("../simulated"),), experts=experiment.experts)
     return TrainConfig(
-        mixture=both if share else real,
+        mixture=both if simulated else real,
         name=f"{experiment.name}-{arm}",
         preset=experiment.preset,
         steps=experiment.steps,
