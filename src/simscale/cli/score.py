@@ -189,7 +189,7 @@ def show(summary: dict[str, Any]) -> None:
 
     console = Console(stderr=True)
     console = console if console.is_terminal else Console(stderr=True, width=PLAIN_WIDTH)
-    title = f"{summary['plans']}   {summary['protocol']}"
+    title = f"{Path(summary['plans']).name}   {summary['protocol']}"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     names = list(next(iter(summary["sub_scores"].values())))
     for number, head in enumerate(("", *(SHORT[name] for name in names), "95 %")):
