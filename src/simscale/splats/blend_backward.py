@@ -1,0 +1,141 @@
+"""Gradients of a drawn image by the records: tiles once more, back to front.
+
+Going backwards, a pixel's transmittance before a Gaussian is the one after it divided by 1 - alpha, and what lies
+behind is known as one number: the loss's gradient times the light that arrives from there, per unit of transmittance.
+
+A row of tiles is one thread's work and adds to the slots of that row, which no other row touches. So sums run in the
+same order however many threads there are, and results are the same to the last bit.
+"""
+
+from typing import no_type_check
+
+import numpy as np
+from numba import njit, prange
+
+from simscale.splats import records as rec
+from simscale.splats.blend import AHEAD, HALF, ONE, ZERO, exp_minus
+from simscale.splats.lanes import (
+    any_of,
+    counting,
+    lane_sums,
+    lanes_of,
+    load,
+    magnitude,
+    multiply_add,
+    prefetch,
+    smaller,
+    store,
+    take_ticket,
+    where,
+)
+from simscale.splats.project import LOOPS
+from simscale.splats.records import TILE
+
+
+@njit(cache=True, error_model="numpy")
+@no_type_check
+def _turn_tile(pairs, seen, extra, absgrad, patch, max_alpha, death, pull, light, behind, sums):
+    """Adds a tile's share to the gradients `sums` of its records."""
+    none, size, records = lanes_of(ZERO), death.size, seen.records
+    flat_records, flat_sums = records.reshape(-1), sums.reshape(-1)
+    columns = counting() + (np.float32(patch.left) + HALF)
+    for k in range(pairs.size - 1, -1, -1):
+        prefetch(flat_records, pairs[max(k - AHEAD, 0)] * rec.WORDS)
+        r = pairs[k]
+        u, v, root, shift, flat, cut, opacity = rec.outline_of(records, r)
+        red, green, blue, depth = rec.colour_of(records, r)
+        across = (columns - u) * root
+        one = q1 = qq = qy = y1 = yy = to_red = to_green = to_blue = to_depth = none
+        abs_u = abs_v = to_0 = to_1 = to_2 = to_3 = none
+        for y in rec.rows_of(records, r, patch):
+            dy = np.float32(y) + HALF - v
+            q = across - shift * dy
+            sigma = multiply_add(q, q, flat * dy * dy)
+            at = y * patch.stride + patch.left
+            shows = (sigma <= cut) & (load(death, at) > np.float32(k))
+            if not any_of(shows):
+                continue
+            full = exp_minus(sigma) * opacity
+            alpha = where(shows, smaller(full, max_alpha), none)
+            before = load(light, at) / (ONE - alpha)
+            store(light, at, before)
+            weight = alpha * before
+            pull_red, pull_green = load(pull, at + size), load(pull, at + 2 * size)
+            pull_blue, pull_depth = load(pull, at + 3 * size), load(pull, at + 4 * size)
+            worth = multiply_add(pull_red, red, load(pull, at))
+            worth = multiply_add(pull_green, green, worth)
+            worth = multiply_add(pull_blue, blue, worth)
+            worth = multiply_add(pull_depth, depth, worth)
+            to_red, to_green = multiply_add(weight, pull_red, to_red), multiply_add(weight, pull_green, to_green)
+            to_blue, to_depth = multiply_add(weight, pull_blue, to_blue), multiply_add(weight, pull_depth, to_depth)
+            if extra is not None:
+                pull_0, pull_1 = load(pull, at + 5 * size), load(pull, at + 6 * size)
+                pull_2, pull_3 = load(pull, at + 7 * size), load(pull, at + 8 * size)
+                worth = multiply_add(pull_0, extra[r, 0], worth)
+                worth = multiply_add(pull_1, extra[r, 1], worth)
+                worth = multiply_add(pull_2, extra[r, 2], worth)
+                worth = multiply_add(pull_3, extra[r, 3], worth)
+                to_0, to_1 = multiply_add(weight, pull_0, to_0), multiply_add(weight, pull_1, to_1)
+                to_2, to_3 = multiply_add(weight, pull_2, to_2), multiply_add(weight, pull_3, to_3)
+            past = load(behind, at)
+            gain = worth - past
+            store(behind, at, multiply_add(alpha, gain, past))
+            s = where(full <= max_alpha, none - weight * gain, none)  # the loss's gradient by sigma
+            sq = s * q
+            one, q1, qq = one + s, q1 + sq, multiply_add(sq, q, qq)
+            qy, y1, yy = multiply_add(sq, dy, qy), multiply_add(s, dy, y1), multiply_add(s, dy * dy, yy)
+            if absgrad is not None:
+                abs_u = abs_u + magnitude(sq)
+                abs_v = abs_v + magnitude(multiply_add(s, flat * dy, none - sq * shift))
+        at = (seen.slot[r] + patch.upper // TILE) * rec.WORDS
+        found = lane_sums(
+            one, q1, qq, qy, y1, yy, to_red, to_green, to_blue, to_depth, abs_u, abs_v, to_0, to_1, to_2, to_3
+        )
+        store(flat_sums, at, load(flat_sums, at) + found)
+
+
+@njit(cache=True, error_model="numpy", parallel=LOOPS)
+@no_type_check
+def blend_backward(seen, tiles, looked, extra, absgrad, width, height, max_alpha, transmittance, death, pull, threads):
+    """Gradients by the records.
+
+    Args:
+        seen: As given to `blend`.
+        tiles: As given to `blend`.
+        looked: From `blend`.
+        extra: As given to `blend`.
+        absgrad: Whether to sum absolute gradients by the centre: None or True.
+        width: Of the image, px.
+        height: Of the image, px.
+        max_alpha: As given to `blend`.
+        transmittance: First plane from `blend`, flat.
+        death: From `blend`, flat.
+        pull: The loss's gradient by the planes of `blend`, flat and padded; by the first plane with the other sign,
+            which makes it that by the light that Gaussians stop.
+        threads: That share the work.
+
+    Returns:
+        Records of gradients, one for each slot; their fields are in `simscale.splats.records`.
+    """
+    across, down = (width + TILE - 1) // TILE, (height + TILE - 1) // TILE
+    sums = np.zeros((seen.slots, rec.WORDS), np.float32)
+    light, behind = np.empty(death.size, np.float32), np.empty(death.size, np.float32)
+    # the heaviest rows first, so that none is left to one thread at the end
+    weights = np.zeros(down, np.int64)
+    for tile in range(looked.size):
+        weights[tile // across] -= looked[tile]
+    heaviest = np.argsort(weights, kind="mergesort")
+    ticket = np.zeros(1, np.int64)
+    for _ in prange(threads):
+        while True:
+            taken = take_ticket(ticket)
+            if taken >= down:
+                break
+            first = heaviest[taken] * across
+            for i in range(first * TILE * TILE, (first + across) * TILE * TILE):
+                light[i], behind[i] = transmittance[i], ZERO
+            for tile in range(first, first + across):
+                pairs = tiles.pairs[tiles.starts[tile] : tiles.starts[tile] + looked[tile]]
+                patch = rec.patch_of(tile, width, height)
+                _turn_tile(pairs, seen, extra, absgrad, patch, max_alpha, death, pull, light, behind, sums)
+    return sums
