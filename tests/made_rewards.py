@@ -14,12 +14,12 @@ def made_scores(rng: np.random.Generator, size: int, *, metres: float) -> Scores
     drawn |= {name: rng.choice([0.0, 1.0], size, p=[0.1, 0.9]) for name in WHOLES}
     multiplier = np.prod([drawn[name] for name in MULTIPLIERS], axis=0)
     progress = np.ones(size)
-    kept = [drawn[name] for name in ("time_to_collision", "lane_keeping", "history_comfort")]
+    on_time, in_lane, comfort = (drawn[name] for name in ("time_to_collision", "lane_keeping", "history_comfort"))
     never = np.full(size, -1)
     return Scores(
         **drawn,
         progress=progress,
-        total=total_of(multiplier, progress, *kept, PARITY),
+        total=total_of(multiplier, progress, on_time, in_lane, comfort, PARITY),
         multiplier=multiplier,
         progress_m=rng.uniform(0, metres, size),
         first=FirstFailures(**dict.fromkeys(FirstFailures.__dataclass_fields__, never)),

@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache, partial
-from math import fsum
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +18,19 @@ from simscale import __version__
 from simscale.dataset.files import sha256_of
 from simscale.dataset.manifest import HISTORY, NEWEST, commit_manifest, entries_of, read_manifest
 from simscale.dataset.rewards import FOLDERS, STAGE, TokenRewards, rewards_digest, write_rewards
-from simscale.dataset.rewards_code import MODES, coded, plain_table, progress_table, rewards_of
+from simscale.dataset.rewards_code import MODES, coded
 from simscale.dataset.rewards_pickle import TOKEN_FILE, coded_columns, read_rewards_pickle, token_files
+from simscale.dataset.rewards_tally import Tally, means_of
 from simscale.dataset.sources import Source, instant_of, logged_sources, sample_at, sample_sources, scene_at
 from simscale.dataset.vocabulary import Trajectories, read_trajectories
 from simscale.engine.failures import Failure, during
-from simscale.engine.run import Progress, RunSettings, run
+from simscale.engine.ledger import opened
+from simscale.engine.run import LEDGER, Progress, RunSettings, run
 from simscale.engine.units import KEY_LENGTH, Finished, Unit, Work, key_of, units_of
 from simscale.evaluate.rewarding import Rewarded, rewarded_log, rewarded_sample
 from simscale.generate.place import centre_line_of
 from simscale.scene import DT, BadInput, Plan
-from simscale.scoring.vocabulary import COLUMNS, ProgressMode
+from simscale.scoring.vocabulary import ProgressMode
 
 TOKENS_A_UNIT = 32
 """Tokens that are done, committed and, after a crash, done again as a whole: half a minute for 16,384 trajectories."""
@@ -232,7 +233,7 @@ def _done(
 ) -> RewardsReport:
     if (out / NEWEST).exists():
         read_manifest(out)  # refuses a folder that is complete as something else
-    on_start(sum(len(unit.items) for unit in job.units), 0)
+    on_start(sum(len(unit.items) for unit in job.units), _resumed(job, out))
     begun = time.monotonic()
 
     def told(progress: Progress) -> None:
@@ -249,7 +250,7 @@ def _done(
     )
     elapsed = time.monotonic() - begun
     tallies = [finished.summary for _, finished in sorted(report.done.items())]
-    by_driver = _means([tally for summary in tallies for tally in summary["tallies"]], job.progress)
+    by_driver = means_of([tally for summary in tallies for tally in summary["tallies"]], job.progress)
     tokens = round(sum(means["tokens"] for means in by_driver.values()))
     fresh = tokens * (1 - report.resumed / max(len(report.done), 1))
     made = RewardsReport(
@@ -281,6 +282,15 @@ def _done(
     return made
 
 
+def _resumed(job: _Job, out: Path) -> int:
+    """Tokens, or files, that an earlier run has done."""
+    if not (out / LEDGER).is_file():
+        return 0
+    with opened(out / LEDGER) as ledger:
+        done = ledger.done()
+    return sum(len(unit.items) for unit in job.units if unit.key in done)
+
+
 def _score(unit: Unit, unfinished: Path, *, sources: dict[str, Source], vocabulary: Path | None) -> Finished:
     """Scores the tokens of one unit and leaves its files in `unfinished`."""
     source, plans = sources[unit.key], _plans(vocabulary)
@@ -291,7 +301,7 @@ def _score(unit: Unit, unfinished: Path, *, sources: dict[str, Source], vocabula
                 TokenRewards(token=one.token, log=source.log, driver=one.driver, coded=coded(one.scores, one.human))
                 for one in _rewarded(source, item, plans)
             ]
-    tally = _Tally(size=len(plans.yaw), modes=MODES)
+    tally = Tally(size=len(plans.yaw), modes=MODES)
     files = write_rewards(unfinished, unit.key, tally.counted(made))
     return Finished(files=files, summary={"tallies": tally.rows, "unexplained": 0})
 
@@ -306,7 +316,7 @@ def _rewarded(source: Source, item: str, plans: Plan) -> Iterable[Rewarded]:
 
 def _read(unit: Unit, unfinished: Path, *, size: int, progress: ProgressMode) -> Finished:
     """Reads the pickles of one unit and leaves its files in `unfinished`."""
-    tally, unexplained = _Tally(size=size, modes=(progress,)), 0
+    tally, unexplained = Tally(size=size, modes=(progress,)), 0
 
     def read() -> Iterator[TokenRewards]:
         nonlocal unexplained
@@ -329,41 +339,3 @@ def _plans(path: Path | None) -> Plan:
 @lru_cache(maxsize=2)
 def _line_of(path: Path, sha256: str) -> np.ndarray:
     return centre_line_of(scene_at(path, sha256))
-
-
-class _Tally:
-    """What passes by on its way to disk, in numbers: a row for each driver and measure of progress."""
-
-    def __init__(self, *, size: int, modes: tuple[ProgressMode, ...]):
-        self._size, self._modes = size, modes
-        self._sums: dict[tuple[str, str], Counter[str]] = {}
-
-    @property
-    def rows(self) -> list[dict[str, Any]]:
-        """Sums over tokens of what is meant over trajectories."""
-        return [{"driver": who, "mode": mode, **sums} for (who, mode), sums in sorted(self._sums.items())]
-
-    def counted(self, rewards: Iterable[TokenRewards]) -> Iterator[TokenRewards]:
-        """Hands them on."""
-        for one in rewards:
-            for mode in self._modes:
-                self._sums.setdefault((one.driver, mode), Counter()).update(self._of(one, mode))
-            yield one
-
-    def _of(self, one: TokenRewards, mode: ProgressMode) -> dict[str, float]:
-        code = one.coded
-        table = plain_table() if len(self._modes) == 1 else progress_table(code.best_m, code.expert_m, mode)
-        rewards = rewards_of(code.row[None], table[None], code.failed[None], size=self._size, human_filter="fixed")
-        means = {name: float(getattr(rewards, name).mean(dtype=np.float64)) for name in COLUMNS}
-        return {"tokens": 1, "best": float(rewards.total.max()), "forgiven": float(code.failed.any()), **means}
-
-
-def _means(rows: Sequence[dict[str, Any]], progress: ProgressMode) -> dict[str, dict[str, float]]:
-    """Means over tokens, by driver; the sums do not depend on the order of the rows."""
-    means = {}
-    for who in sorted({row["driver"] for row in rows}):
-        own = [row for row in rows if row["driver"] == who and row["mode"] == progress]
-        tokens = sum(row["tokens"] for row in own)
-        names = ("best", "forgiven", *COLUMNS)
-        means[who] = {"tokens": tokens, **{name: round(fsum(row[name] for row in own) / tokens, 6) for name in names}}
-    return means
