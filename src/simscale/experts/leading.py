@@ -9,6 +9,7 @@ from typing import NamedTuple, no_type_check
 import numpy as np
 from numba import njit
 
+from simscale.experts.paths import pose_at
 from simscale.geometry.segments import Segments, box_off_box, nearest_along, rings_off_box
 from simscale.geometry.tree_order import tree_order
 
@@ -18,8 +19,7 @@ Array = np.ndarray
 class Lines(NamedTuple):
     """Paths `q` as kernels take them."""
 
-    xy: Array  # [q n 2]
-    yaw: Array  # [q n]
+    pose: Array  # [q n 3] x, y, yaw
     station: Array  # [q n]
     segments: Segments  # a group a path, n - 1 segments each
     corridor: Segments  # a group a path: rings of what the car may sweep
@@ -89,21 +89,6 @@ def start_stations(station, segments, x, y):
     for q in range(len(found)):
         found[q] = _station_on(station, segments, q, x, y)
     return found
-
-
-@njit(cache=True)
-@no_type_check
-def _pose(lines, q, station):
-    """Pose at an arc length of a path, held at its ends (`PDMPath.interpolate`)."""
-    own = lines.station[q]
-    at = min(max(station, own[0] + 1e-5), own[-1])
-    j = np.searchsorted(own, at, side="right") - 1
-    if j >= len(own) - 1:
-        return lines.xy[q, -1, 0], lines.xy[q, -1, 1], lines.yaw[q, -1]
-    gone, step = at - own[j], own[j + 1] - own[j]
-    x = (lines.xy[q, j + 1, 0] - lines.xy[q, j, 0]) / step * gone + lines.xy[q, j, 0]
-    y = (lines.xy[q, j + 1, 1] - lines.xy[q, j, 1]) / step * gone + lines.xy[q, j, 1]
-    return x, y, (lines.yaw[q, j + 1] - lines.yaw[q, j]) / step * gone + lines.yaw[q, j]
 
 
 @njit(cache=True)
@@ -232,7 +217,7 @@ def drive_path(lines, q, objects, car, driver, targets, done, station, speed, le
 @no_type_check
 def _lead(lines, q, objects, sample, car, station, seen, shared):
     """Writes the leading object of one proposal over that of the proposal before it."""
-    x, y, yaw = _pose(lines, q, station)
+    x, y, yaw = pose_at(lines.pose[q], lines.station[q], station)
     ax, ay = np.cos(yaw), np.sin(yaw)
     to_centre = car.rear_axle_to_centre
     ego = (x + to_centre * ax, y + to_centre * ay, ax, ay, car.half_length, car.half_width)

@@ -7,9 +7,11 @@ stations, so that objects need to be projected once for all paths.
 """
 
 from dataclasses import dataclass
+from typing import no_type_check
 
 import numpy as np
 from jaxtyping import Float, Int
+from numba import njit
 from scipy.ndimage import gaussian_filter1d
 
 from simscale.experts.rules import MergeRules, PdmClosedRules
@@ -39,10 +41,8 @@ class Paths:
 
     def poses(self, path: int, station: Float[Array, "*s"]) -> tuple[Float[Array, "*s 2"], Float[Array, "*s"]]:
         """Poses at arc lengths along one path, held at its ends (`PDMPath.interpolate`)."""
-        own = self.station[path]
-        at = np.clip(station, own[0] + 1e-5, own[-1])
-        x, y = (np.interp(at, own, self.xy[path, :, axis]) for axis in (0, 1))
-        return np.stack([x, y], axis=-1), np.interp(at, own, self.yaw[path])
+        xy, yaw = self.poses_of(np.array([path]), station.reshape(1, -1))
+        return xy.reshape(*station.shape, 2), yaw.reshape(station.shape)
 
     def with_run_up(self, length: float) -> "Paths":
         """The same paths with a straight piece before their starts, at negative stations."""
@@ -57,11 +57,33 @@ class Paths:
         self, which: Int[Array, " p"], station: Float[Array, "p t"]
     ) -> tuple[Float[Array, "p t 2"], Float[Array, "p t"]]:
         """Poses of proposals, each along its own path."""
-        xy, yaw = np.empty((*station.shape, 2)), np.empty(station.shape)
-        for path in np.unique(which):
-            rows = which == path
-            xy[rows], yaw[rows] = self.poses(int(path), station[rows])
-        return xy, yaw
+        line = np.concatenate([self.xy, self.yaw[..., None]], axis=-1)
+        pose = _poses_along(line, np.ascontiguousarray(self.station), which, np.ascontiguousarray(station))
+        return pose[..., :2], pose[..., 2]
+
+
+@njit(cache=True)
+@no_type_check
+def pose_at(line, own, station):
+    """x, y and yaw at an arc length; `line [n 3]` has its vertices at the arc lengths `own [n]`."""
+    at = min(max(station, own[0] + 1e-5), own[-1])
+    j = np.searchsorted(own, at, side="right") - 1
+    if j >= len(own) - 1:
+        return line[-1, 0], line[-1, 1], line[-1, 2]
+    gone, step = at - own[j], own[j + 1] - own[j]
+    x = (line[j + 1, 0] - line[j, 0]) / step * gone + line[j, 0]
+    y = (line[j + 1, 1] - line[j, 1]) / step * gone + line[j, 1]
+    return x, y, (line[j + 1, 2] - line[j, 2]) / step * gone + line[j, 2]
+
+
+@njit(cache=True)
+@no_type_check
+def _poses_along(line, own, which, station):
+    pose = np.empty((*station.shape, 3))
+    for p in range(station.shape[0]):
+        for t in range(station.shape[1]):
+            pose[p, t] = pose_at(line[which[p]], own[which[p]], station[p, t])
+    return pose
 
 
 def headings_of(xy: Float[Array, "n 2"]) -> Float[Array, " n"]:

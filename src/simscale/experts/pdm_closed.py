@@ -42,6 +42,7 @@ class RankedProposals:
     scores: Scores  # [p], in the planner's own forecast
     rollouts: CarState  # [p steps+1], as the car would drive them
     drive: Float[Array, "t 3"]  # x, y, yaw of the best plan in the world frame, gone on to `rules.output_steps`
+    unrolled: Unrolled | None  # how the reference's proposals go along their paths
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,6 +126,7 @@ def plan_pdm_closed(
         scores=scores,
         rollouts=rollouts,
         drive=np.column_stack([longer[:, :2] + state.xy, longer[:, 2]]),
+        unrolled=unrolled,
     )
 
 

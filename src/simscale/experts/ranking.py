@@ -4,8 +4,11 @@ The reference takes the first best. The generator tries a few in the true traffi
 breadth would fail alike, so a proposal gives way to one that goes elsewhere (ours).
 """
 
+from typing import no_type_check
+
 import numpy as np
 from jaxtyping import Bool, Float, Int
+from numba import njit
 
 from simscale.experts.rules import PdmClosedRules
 from simscale.scene import CarState
@@ -39,15 +42,23 @@ def ranked(scores: Scores, rollouts: CarState, *, rules: PdmClosedRules) -> Int[
     if rules.diversity == 0.0:
         return np.argsort(-value, kind="stable")
     alike = rules.diversity * np.exp(-_distances(rollouts.xy) / rules.diversity_distance)
-    order: list[int] = []
-    loss = np.zeros(len(value))
-    left = np.ones(len(value), dtype=bool)
-    while left.any():
-        taken = int(np.argmax(np.where(left, value - loss, -np.inf)))
-        order.append(taken)
-        left[taken] = False
+    return _one_after_the_other(value, alike)
+
+
+@njit(cache=True)
+@no_type_check
+def _one_after_the_other(value, alike):
+    """Takes the best that is left again and again; what is like one taken has lost as much as it is alike."""
+    count = len(value)
+    order, loss, left = np.empty(count, np.int64), np.zeros(count), np.ones(count, np.bool_)
+    for place in range(count):
+        taken = -1
+        for i in range(count):
+            if left[i] and (taken < 0 or value[i] - loss[i] > value[taken] - loss[taken]):
+                taken = i
+        order[place], left[taken] = taken, False
         loss = np.maximum(loss, alike[taken])
-    return np.array(order)
+    return order
 
 
 def _distances(xy: Float[Array, "p t 2"]) -> Float[Array, "p p"]:

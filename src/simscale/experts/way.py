@@ -40,8 +40,7 @@ class Way:
         """The paths for kernels."""
         xy = np.ascontiguousarray(self.paths.xy - self.origin_xy)
         return Lines(
-            xy=xy,
-            yaw=np.ascontiguousarray(self.paths.yaw),
+            pose=np.concatenate([xy, self.paths.yaw[..., None]], axis=-1),
             station=np.ascontiguousarray(self.paths.station),
             segments=segments_of_lines(xy),
             corridor=_edges_of(self.corridors, self.origin_xy),
