@@ -85,8 +85,18 @@ class CarState:
 
     def __getitem__(self, index: object) -> "CarState":
         """Indexes the batch axes, for instance `ego[t0]`, `rollouts[:, -1]` or `rollouts[..., -1]`."""
-        chosen = np.arange(self.yaw.size).reshape(self.yaw.shape)[index]  # type: ignore[index]
-        return CarState.unpacked(self.packed().reshape(-1, 11)[chosen])
+        yaw = self.yaw[index]  # type: ignore[index]
+        dots = isinstance(index, tuple) and any(part is Ellipsis for part in index)
+        pairs = (*index, slice(None)) if dots else index  # type: ignore[misc]
+        packed = np.empty((*np.shape(yaw), 11))
+        packed[..., X : Y + 1] = self.xy[pairs]  # type: ignore[index]
+        packed[..., YAW] = yaw
+        packed[..., VX : VY + 1] = self.velocity[pairs]  # type: ignore[index]
+        packed[..., AX : AY + 1] = self.acceleration[pairs]  # type: ignore[index]
+        rest = (self.steer, self.steer_rate, self.yaw_rate, self.yaw_accel)
+        for column, values in zip((STEER, STEER_RATE, YAW_RATE, YAW_ACCEL), rest, strict=True):
+            packed[..., column] = values[index]  # type: ignore[index]
+        return CarState.unpacked(packed)
 
     def centre_xy(self, vehicle: EgoVehicle) -> Float[Array, "*b 2"]:
         """Centre of the car's box in the world frame."""
