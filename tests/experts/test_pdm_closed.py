@@ -8,13 +8,14 @@ import pytest
 from golden import SCENES, GoldenScene, golden_scene
 from simscale.experts.pdm_closed import RankedProposals, plan_pdm_closed
 from simscale.experts.rules import PARITY
+from simscale.geometry.angles import wrap
 from simscale.scene import PACIFICA
 from simscale.scoring import surroundings_of
 
 TOLERANCE = 1e-6
 
 
-def planned(scene: GoldenScene) -> RankedProposals:
+def planned(scene: GoldenScene, *, exact: bool) -> RankedProposals:
     around = surroundings_of(
         scene.road,
         scene.lights,
@@ -32,14 +33,16 @@ def planned(scene: GoldenScene) -> RankedProposals:
         centre_line=scene.centre_line,
         speed_limit=scene.json["cache"]["pdm_target_velocities"][-1],
         rules=PARITY,
+        exact=exact,
     )
 
 
 @pytest.mark.shared
+@pytest.mark.parametrize("exact", [False, True])
 @pytest.mark.parametrize("number", range(SCENES))
-def test_plans_scores_and_choice_are_the_references(shared: Path, number: int):
+def test_plans_scores_and_choice_are_the_references(shared: Path, number: int, exact: bool):
     scene = golden_scene(shared, number)
-    ours, z = planned(scene), scene.npz
+    ours, z = planned(scene, exact=exact), scene.npz
     multi = [
         ours.scores.no_at_fault_collision,
         ours.scores.drivable_area,
@@ -53,3 +56,6 @@ def test_plans_scores_and_choice_are_the_references(shared: Path, number: int):
     np.testing.assert_allclose(ours.scores.progress_m, z["pdm_prop_progress"], atol=TOLERANCE)
     np.testing.assert_allclose(ours.scores.total, z["pdm_prop_scores"], atol=TOLERANCE)
     assert ours.order[0] == scene.json["cache"]["pdm_best"]
+    golden = scene.local(z["pdm_traj_states"])
+    np.testing.assert_allclose(ours.drive[:, :2], golden[:, :2], atol=TOLERANCE)
+    np.testing.assert_allclose(wrap(ours.drive[:, 2] - golden[:, 2]), 0.0, atol=TOLERANCE)

@@ -98,12 +98,12 @@ def plan_pdm_closed(
         centre_line=centre_line,
         speed_limit=speed_limit,
     )
+    way, unrolled = None, None
     if rules.reference_following:
         way = _way_of(situation, rules, exact=exact)
         unrolled = follow_reference(way, start_speed=float(state.velocity[0]), steps=rules.steps)
         pose = _reference_poses(way, unrolled)
     else:
-        way, unrolled = None, None
         pose = _merging_poses(situation, rules)
     xy, yaw = to_child(pose[:, 1:, :2] + state.xy, pose[:, 1:, 2], frame_xy=state.xy, frame_yaw=float(state.yaw))
     rollouts = track(pose, state, vehicle=vehicle, steps=rules.steps)
