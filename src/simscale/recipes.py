@@ -78,8 +78,8 @@ def quick() -> Experiment:
 
 def demo() -> Experiment:
     """The whole loop in a few minutes: one seed, few streets, few steps."""
-    few = replace(quick(), towns=TRAIN_SEEDS[:2], validation=(), drives=4, rounds=5)
-    return replace(few, name="demo", steps=300, seeds=(0,), size="tiny")
+    few = replace(quick(), towns=TRAIN_SEEDS[:6], validation=())
+    return replace(few, name="demo", steps=500, seeds=(0,), size="tiny")
 
 
 def minute() -> Experiment:
