@@ -141,9 +141,10 @@ def test_groups_that_are_none_are_refused(tmp_path: Path, held: object):
         groups_of(tmp_path, held)
 
 
-def test_a_token_is_of_one_stage(tmp_path: Path):
-    with pytest.raises(BadInput, match="in both stages"):
-        groups_of(tmp_path, [["a", "b", [["a", "c"]]]])
+def test_a_token_stands_once(tmp_path: Path):
+    for held in ([["a", "b", [["a", "c"]]]], [["a", "b", [["c", "d"]]], ["b", "e", [["f", "g"]]]]):
+        with pytest.raises(BadInput, match="twice, expected each token once"):
+            groups_of(tmp_path, held)
     (tmp_path / "groups.json").write_text("[[")
     with pytest.raises(BadInput, match="no JSON"):
         read_groups(tmp_path / "groups.json")

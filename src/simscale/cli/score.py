@@ -10,12 +10,12 @@ from simscale import __version__
 from simscale.cli.commands import Score
 from simscale.cli.speech import give, say
 from simscale.dataset.files import sha256_of, write_whole
-from simscale.engine.progress import progress
+from simscale.engine.progress import LateProgress, progress
 from simscale.evaluate.plans import Plans, read_plans
 from simscale.evaluate.prepare import checkpoint_path
 from simscale.evaluate.protocol import Protocol, protocol_of
 from simscale.evaluate.score_planner import tokens_in, write_planned
-from simscale.evaluate.score_run import Groups, ScoreRun, read_groups, scenes_by_id, scored
+from simscale.evaluate.score_run import Groups, ScoreRun, configuration_of, read_groups, scenes_by_id, scored
 from simscale.evaluate.score_summary import score_summary
 from simscale.evaluate.score_unit import DRIVERS, Task, log_of
 from simscale.evaluate.table import table_csv
@@ -56,19 +56,21 @@ class _Job:
 def run(command: Score) -> int:
     """Exit 1 when tokens failed."""
     job = _job(command)
-    with progress("score", total=len(job.tokens), noun="tokens") as advance:
+    configuration = configuration_of(job.tokens, job.task, sha256=job.sha256)
+    with LateProgress("score", noun="tokens") as watch:
         found = scored(
             job.tokens,
             job.task,
             command.out,
             groups=job.groups,
-            plans_sha256=job.sha256,
+            configuration=configuration,
             workers=_workers(command),
-            on_done=lambda told: advance(len(told.unit.items)),
+            on_start=lambda done: watch.start(len(job.tokens), done),
+            on_done=lambda told: watch.advance(len(told.unit.items)),
         )
     about = {} if job.plans is None else job.plans.about
     summary = score_summary(found, plans=command.plans, about=about)
-    _write(command, found, summary)
+    _write(command.out, found, summary, configuration)
     show(summary)
     say(f"results: {command.out}")
     if command.json:
@@ -90,15 +92,14 @@ def _job(command: Score) -> _Job:
         found, expected = ("missing", "a JSON file for --stages two") if stages == 2 else ("given", "--stages two")
         raise BadInput("command line", "--groups", found, expected)
     groups = None if command.groups is None else read_groups(command.groups)
-    scenes = scenes_by_id(command.scenes)
+    scenes, path = scenes_by_id(command.scenes), Path(command.plans)
+    plans = read_plans(path) if path.suffix in (".npz", ".pkl", ".pickle") else None
     _begin(command.out)
     if command.plans in DRIVERS:
         tokens = groups.token if groups else tokens_in(scenes)
         return _with_task(tokens, scenes, protocol, groups, plans=None, path=None, driver=command.plans, sha256="")
-    path = Path(command.plans)
-    if path.suffix not in (".npz", ".pkl", ".pickle"):
+    if plans is None:
         return _planned_job(command, scenes, protocol, groups)
-    plans = read_plans(path)
     tokens = groups.token if groups else tuple(token for token in plans.token if token not in plans.second)
     _tell_unused(plans, tokens)
     return _with_task(tokens, scenes, protocol, groups, plans=plans, path=path, driver="", sha256=plans.sha256)
@@ -171,13 +172,12 @@ def _workers(command: Score) -> int:
     return workers
 
 
-def _write(command: Score, found: ScoreRun, summary: dict[str, Any]) -> None:
+def _write(out: Path, found: ScoreRun, summary: dict[str, Any], configuration: dict[str, Any]) -> None:
     """The reference's table, the numbers, and last the manifest."""
-    out = command.out
     write_whole(out / TABLE, table_csv(found.table).encode())
     write_whole(out / SUMMARY, json.dumps(summary, indent=1).encode() + b"\n")
-    content = {"command": "score", "protocol": summary["protocol"], "plans": command.plans, "version": __version__}
-    content |= {"files": {name: sha256_of(out / name) for name in (TABLE, SUMMARY)}}
+    files = {name: sha256_of(out / name) for name in (TABLE, SUMMARY)}
+    content = {"command": "score", "name": summary["protocol"], "configuration": configuration, "files": files}
     write_whole(out / MANIFEST, json.dumps(content, indent=1).encode() + b"\n")
 
 

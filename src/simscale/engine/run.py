@@ -95,6 +95,15 @@ def run(
         return RunReport(done=book.done, failures=tuple(book.failures), resumed=len(done))
 
 
+def items_done(units: Sequence[Unit], out: Path) -> int:
+    """How many items of these units an earlier run in `out` has done."""
+    if not (out / LEDGER).is_file():
+        return 0
+    with opened(out / LEDGER) as ledger:
+        done = ledger.done()
+    return sum(len(unit.items) for unit in units if unit.key in done)
+
+
 def _in_place(finished: Finished, out: Path) -> bool:
     """Whether the files that a unit left are still there; if not, it is done again."""
     paths = [(out / file.name, file.size) for file in finished.files]

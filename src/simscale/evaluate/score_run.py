@@ -6,6 +6,7 @@ coverage, and never ends a run.
 """
 
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import partial
@@ -18,7 +19,7 @@ from jaxtyping import Bool, Float, Int
 
 from simscale import __version__
 from simscale.dataset.files import sha256_of
-from simscale.engine.run import Progress, RunReport, RunSettings, run
+from simscale.engine.run import Progress, RunReport, RunSettings, items_done, run
 from simscale.engine.units import KEY_LENGTH, Unit, key_of
 from simscale.evaluate.aggregate import Group, TwoStage, extended_comforts, following_pairs, token_columns, two_stage
 from simscale.evaluate.protocol import PDMS_V1, Protocol
@@ -84,11 +85,10 @@ def read_groups(path: Path) -> Groups:
         raise BadInput(path, "groups", "something else", "[[now, prev, [[now2, prev2], ...]], ...], names of tokens")
     first = [token for now, prev, _ in held for token in (now, prev)]
     second = [token for _, _, pairs in held for pair in pairs for token in pair]
-    if set(first) & set(second):
-        raise BadInput(
-            path, "groups", f"with {sorted(set(first) & set(second))[0]} in both stages", "one stage a token"
-        )
-    token = tuple(dict.fromkeys([*first, *second]))
+    token = (*first, *second)
+    if len(set(token)) < len(token):
+        twice = next(name for name, count in Counter(token).items() if count > 1)
+        raise BadInput(path, "groups", f"with {twice} twice", "each token once")
     row = {name: n for n, name in enumerate(token)}
     groups = tuple(
         Group(now=row[now], prev=row[prev], pairs=np.array([[row[t] for t in pair] for pair in pairs], dtype=np.int64))
@@ -126,8 +126,9 @@ def scored(
     out: Path,
     *,
     groups: Groups | None,
-    plans_sha256: str,
+    configuration: dict[str, Any],
     workers: int = 1,
+    on_start: Callable[[int], None] = lambda done: None,
     on_done: Callable[[Progress], None] = lambda progress: None,
 ) -> ScoreRun:
     """Judges all tokens that an earlier run in `out` has not judged, and puts the numbers together.
@@ -137,26 +138,19 @@ def scored(
         task: How.
         out: The run's folder.
         groups: Of two stages.
-        plans_sha256: Of the plans; a folder begun with other ones is refused.
+        configuration: See `configuration_of`; a folder begun with another one is refused.
         workers: Processes.
+        on_start: Told how many tokens an earlier run has judged.
         on_done: Told after every unit.
 
     Raises:
         BadInput: The folder holds another run.
         OSError: The folder cannot be written.
     """
-    used = sorted({log_of(token) for token in tokens} & task.scenes.keys())
-    configuration = {
-        "stage": "score",
-        "version": __version__,
-        "protocol": asdict(task.protocol),
-        "plans": plans_sha256,
-        "driver": task.driver,
-        "second": sorted(task.second),
-        "scenes": {name: sha256_of(task.scenes[name]) for name in used},
-    }
+    units = units_of_tokens(tokens, configuration)
+    on_start(items_done(units, out))
     report = run(
-        units_of_tokens(tokens, configuration),
+        units,
         partial(score_unit, task=task),
         out=out,
         folders=(FOLDER,),
@@ -165,6 +159,20 @@ def scored(
         on_done=on_done,
     )
     return put_together(_in_order(tokens, report, task.protocol, out), task.protocol, groups)
+
+
+def configuration_of(tokens: Sequence[str], task: Task, *, sha256: str) -> dict[str, Any]:
+    """All that verdicts depend on; `sha256` is that of the plans."""
+    used = sorted({log_of(token) for token in tokens} & task.scenes.keys())
+    return {
+        "stage": "score",
+        "version": __version__,
+        "protocol": asdict(task.protocol),
+        "plans": sha256,
+        "driver": task.driver,
+        "second": sorted(task.second),
+        "scenes": {name: sha256_of(task.scenes[name]) for name in used},
+    }
 
 
 def units_of_tokens(tokens: Sequence[str], configuration: dict[str, Any]) -> list[Unit]:
