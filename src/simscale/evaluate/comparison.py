@@ -38,7 +38,7 @@ class Comparison:
     @property
     def equal(self) -> Bool[Array, "*e"]:
         """Which are as near as they must be; nothing is where our array has another shape."""
-        return self.difference <= self.tolerance
+        return np.asarray(self.difference <= self.tolerance)
 
     @property
     def agrees(self) -> bool:
@@ -75,7 +75,7 @@ class Agreement:
 
 
 def of_states(
-    quantity: str, found: Float[Array, "*b c"], expected: Float[Array, "*b c"], *, tolerance: float, yaw: int = 2
+    quantity: str, found: Float[Array, "*f c"], expected: Float[Array, "*e d"], *, tolerance: float, yaw: int = 2
 ) -> Comparison:
     """Rows one column of which is a heading, which counts by its direction: pi is -pi."""
     if found.shape == expected.shape:
