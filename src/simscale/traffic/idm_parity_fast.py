@@ -55,7 +55,7 @@ def drives_beside(
         np.stack([begin.station, begin.speed, begin.present], axis=-1),
         begin.snapped[: 0 if begin.swept else None],
         np.zeros((len(lanes.driver) + 1, 5)),
-        _room(lanes),
+        room_for(lanes),
         driven,
     )
     progress, speed, present = driven[..., 0], driven[..., 1], driven[..., 2] > 0
@@ -87,7 +87,7 @@ def _driving(vehicle: EgoVehicle, rules: TrafficRules) -> Driving:
     )
 
 
-def _room(lanes: Lanes) -> Seen:
+def room_for(lanes: Lanes) -> Seen:
     """Empty rings for the drivers, the ego and one corridor, each with room for the longest strip."""
     spans = zip(lanes.start[:-1, 0], lanes.start[1:, 0], strict=True)
     vertices = max([8, *(vertices_needed(lanes.path, begin, end) for begin, end in spans)])

@@ -15,6 +15,7 @@ from simscale.traffic.idm_parity_gap import (
     LENGTH,
     STRIP,
     TARGET_SPEED,
+    TOUCH,
     WIDTH,
     bound,
     corridor_meets,
@@ -115,7 +116,7 @@ def _lead(lanes, i, state, seen):
     for j in range(len(state)):
         if j == i or not seen.there[j] or not corridor_meets(lanes, i, state[i, PROGRESS], seen, j):
             continue
-        gap = gap_between(seen, i, j, best * (1.0 + 1e-12) + 1e-18)
+        gap = gap_between(seen, i, j, best * (1.0 + 1e-12) + 4.0 * TOUCH * TOUCH)
         if lead < 0 or gap < best or (gap == best and _first_of_equals(seen, j, lead)):
             lead, best = j, gap
     if lead < 0:

@@ -4,8 +4,9 @@ The reference buffers a piece of a lane path with flat caps by GEOS. GEOS walks 
 right one: outside a bend it adds both ends of the shifted segments (and an arc between them in a sharp bend), inside
 it adds the point where they cross. The same walk is written here, to the last digit, except for what GEOS does after
 it: a ring that crosses itself in a very tight bend stays as it is, which covers the same area where every winding
-counts. Two rules of the reference are left out because they move no vertex of a lane path: GEOS drops vertices closer
-than a hundredth of half the width, and the reference itself drops those less than 1e-5 m off a straight edge.
+counts. Two rules of the reference are left out. GEOS drops vertices closer than a hundredth of half the width, which
+no lane has. The reference drops those less than 1e-5 m off a straight edge: where a lane is nearly but not quite
+straight, a gap may differ by as much.
 
 Rings are closed: `n` edges have `n + 1` vertices. Paths are rows of station, x, y, unwrapped yaw.
 """
