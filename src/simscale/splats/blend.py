@@ -163,6 +163,7 @@ def blend(seen, tiles, extra, width, height, max_alpha, threads):
             if tile >= across * down:
                 break
             patch = rec.patch_of(tile, width, height)
+            _clear(planes, death, patch)
             pairs = tiles.pairs[tiles.starts[tile] : tiles.starts[tile + 1]]
             looked[tile] = _blend_tile(pairs, seen.records, extra, patch, max_alpha, planes, death)
             _settle(planes, patch)

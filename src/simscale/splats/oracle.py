@@ -6,6 +6,7 @@ hundred Gaussians and small images.
 
 import math
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import torch
 from jaxtyping import Float, Int
@@ -19,7 +20,7 @@ SPENT = 1e-4
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Footprints:
+class Footprints:
     """`m` Gaussians in one image, near to far."""
 
     gaussian: Int[Tensor, " m"]
@@ -34,7 +35,7 @@ def draw64(
     gaussians: Gaussians, view: View, limits: Limits, extra: Float[Tensor, "n e"], *, sh_degree: int, absgrad: bool
 ) -> Drawing:
     """See `render`; results are float64, and absolute gradients come with or without `absgrad`."""
-    prints = [_footprints(gaussians, view, camera, limits, extra, sh_degree) for camera in range(len(view))]
+    prints = [footprints(gaussians, view, camera, limits, extra, sh_degree) for camera in range(len(view))]
     sizes = [len(one.gaussian) for one in prints]
     grad, absolute = torch.zeros(2, sum(sizes), 2, dtype=torch.float64)
     planes = torch.stack(
@@ -58,14 +59,24 @@ def draw64(
     )
 
 
-def _footprints(gaussians, view, camera, limits, extra, sh_degree) -> _Footprints:
-    pose, lens = view.camera_from_world[camera].double(), view.intrinsics[camera].double()
-    means = gaussians.means.double()
+def footprints(
+    gaussians: Gaussians,
+    view: View,
+    camera: int,
+    limits: Limits,
+    extra: Float[Tensor, "n e"],
+    sh_degree: int,
+    kind: torch.dtype = torch.float64,
+) -> Footprints:
+    """What one camera sees."""
+    raw = SimpleNamespace(**{name: value.to(kind) for name, value in gaussians.tensors().items()})
+    pose, lens = view.camera_from_world[camera].to(kind), view.intrinsics[camera].to(kind)
+    means = raw.means
     in_camera = means @ pose[:3, :3].T + pose[:3, 3]
     x, y, z = in_camera.unbind(-1)
     (fx, _, cx), (_, fy, cy), _ = lens.tolist()
 
-    axes = _rotations(gaussians.quats.double()) * gaussians.log_scales.double().exp()[:, None, :]
+    axes = _rotations(raw.quats) * raw.log_scales.exp()[:, None, :]
     covariance = pose[:3, :3] @ axes @ axes.mT @ pose[:3, :3].T
     spare_x, spare_y = 0.15 * view.width / fx, 0.15 * view.height / fy
     tx = (x / z).clamp(-cx / fx - spare_x, (view.width - cx) / fx + spare_x)
@@ -73,15 +84,15 @@ def _footprints(gaussians, view, camera, limits, extra, sh_degree) -> _Footprint
     zero = torch.zeros_like(z)
     jacobian = torch.stack([fx / z, zero, -fx * tx / z, zero, fy / z, -fy * ty / z], dim=-1).reshape(-1, 2, 3)
     sharp = jacobian @ covariance @ jacobian.mT
-    blurred = sharp + limits.eps2d * torch.eye(2, dtype=torch.float64)
-    opacity = gaussians.logit_opacity.double().sigmoid()
+    blurred = sharp + limits.eps2d * torch.eye(2, dtype=kind)
+    opacity = raw.logit_opacity.sigmoid()
     if limits.antialiased:
         ratio = torch.linalg.det(sharp) / torch.linalg.det(blurred)
         opacity = opacity * ratio.clamp(min=max(limits.min_compensation**2, 1e-30)).sqrt()
 
     toward = means - torch.linalg.inv(pose)[:3, 3]
-    colour = _colours(toward / toward.norm(dim=-1, keepdim=True), gaussians, sh_degree)
-    values = torch.cat([colour, z[:, None], torch.ones_like(z)[:, None], extra.double()], dim=-1)
+    colour = _colours(toward / toward.norm(dim=-1, keepdim=True), raw, sh_degree)
+    values = torch.cat([colour, z[:, None], torch.ones_like(z)[:, None], extra.to(kind)], dim=-1)
     mean = torch.stack([fx * x / z + cx, fy * y / z + cy], dim=-1)
 
     cut = (opacity * 255).clamp(min=1).log()
@@ -92,7 +103,7 @@ def _footprints(gaussians, view, camera, limits, extra, sh_degree) -> _Footprint
     shows &= (reach > limits.radius_clip).any(-1)
     order = torch.argsort(z, stable=True)
     order = order[shows[order]]
-    return _Footprints(
+    return Footprints(
         gaussian=order,
         mean=mean[order],
         conic=torch.linalg.inv(blurred[order]),
@@ -102,7 +113,7 @@ def _footprints(gaussians, view, camera, limits, extra, sh_degree) -> _Footprint
     )
 
 
-def _blend(one: _Footprints, view: View, max_alpha: float, grad: Tensor, absolute: Tensor) -> Float[Tensor, "h w e"]:
+def _blend(one: Footprints, view: View, max_alpha: float, grad: Tensor, absolute: Tensor) -> Float[Tensor, "h w e"]:
     rows, columns = torch.meshgrid(
         torch.arange(view.height, dtype=torch.float64) + 0.5,
         torch.arange(view.width, dtype=torch.float64) + 0.5,
@@ -137,7 +148,7 @@ def _rotations(quats: Float[Tensor, "n 4"]) -> Float[Tensor, "n 3 3"]:
     return torch.stack([torch.stack(row, dim=-1) for row in rows], dim=-2)
 
 
-def _colours(toward: Float[Tensor, "n 3"], gaussians: Gaussians, degree: int) -> Float[Tensor, "n 3"]:
+def _colours(toward: Float[Tensor, "n 3"], raw: SimpleNamespace, degree: int) -> Float[Tensor, "n 3"]:
     """0.5 plus real spherical harmonics in their textbook form, no less than 0."""
     x, y, z = toward.unbind(-1)
     root = math.sqrt
@@ -158,7 +169,7 @@ def _colours(toward: Float[Tensor, "n 3"], gaussians: Gaussians, degree: int) ->
         root(105 / (16 * math.pi)) * z * (x * x - y * y),
         -root(35 / (32 * math.pi)) * x * (x * x - 3 * y * y),
     ][: (degree + 1) ** 2 - 1]
-    colour = 0.5 + gaussians.sh_dc.double() / root(4 * math.pi)
+    colour = 0.5 + raw.sh_dc / root(4 * math.pi)
     for k, harmonic in enumerate(basis):
-        colour = colour + harmonic[:, None] * gaussians.sh_rest[:, k].double()
+        colour = colour + harmonic[:, None] * raw.sh_rest[:, k]
     return colour.clamp(min=0)

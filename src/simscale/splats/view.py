@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Self
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 
@@ -60,6 +60,12 @@ class Visible:
     radius: Float[Tensor, " m"]  # px, the longer half of the box within which it shows
     grad: Float[Tensor, "m 2"]  # of the loss by the centre in the image, 1/px
     absolute_grad: Float[Tensor, "m 2"]  # the same with absolute values summed over pixels; zero without absgrad
+
+    def mask(self, n: int) -> Bool[Tensor, " n"]:
+        """Which of `n` Gaussians any camera saw."""
+        seen = torch.zeros(n, dtype=torch.bool, device=self.gaussian.device)
+        seen[self.gaussian] = True
+        return seen
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,120 @@
+"""Adam that moves only the Gaussians that were seen: the rest costs no memory traffic and keeps its momentum.
+
+Runs of neighbours are one flat loop, so it is fastest when Gaussians stand by place in memory.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Self, no_type_check
+
+import numpy as np
+import torch
+from jaxtyping import Bool
+from numba import get_num_threads, njit, prange
+from torch import Tensor
+
+from simscale.splats.gaussians import Gaussians
+from simscale.splats.lanes import take_ticket
+from simscale.splats.project import LOOPS
+
+CHUNK = 4096
+"""Gaussians that one thread takes at a time."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Momenta:
+    """What Adam remembers: running means of the gradients and of their squares, by name of the parameter."""
+
+    first: dict[str, Tensor]
+    second: dict[str, Tensor]
+
+    @classmethod
+    def of(cls, gaussians: Gaussians) -> Self:
+        """Those of a fresh start."""
+        zeros = [{name: torch.zeros_like(value) for name, value in gaussians.tensors().items()} for _ in range(2)]
+        return cls(first=zeros[0], second=zeros[1])
+
+    def at(self, index: Tensor) -> Self:
+        """Those of some Gaussians, by indices or by a mask."""
+        first, second = ({name: value[index] for name, value in kind.items()} for kind in (self.first, self.second))
+        return type(self)(first=first, second=second)
+
+
+def sparse_adam(
+    gaussians: Gaussians,
+    momenta: Momenta,
+    seen: Bool[Tensor, " n"],
+    *,
+    rates: dict[str, float],
+    step: int,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    eps: float = 1e-15,
+) -> None:
+    """One step of Adam in place, on the parameters that have a gradient and the Gaussians that were seen.
+
+    Args:
+        gaussians: Parameters, with `.grad`.
+        momenta: What earlier steps left, changed in place.
+        seen: Which Gaussians to move.
+        rates: Learning rate of each parameter; one that is missing stays as it is.
+        step: Steps done so far, this one included; corrects the start as torch's Adam does, for all Gaussians alike.
+        beta1: Memory of the gradients' mean.
+        beta2: Memory of their squares' mean.
+        eps: Added to the root of the squares' mean; INRIA's value.
+    """
+    correction = math.sqrt(1 - beta2**step)
+    for name, value in gaussians.tensors().items():
+        if value.grad is None or not value.numel() or name not in rates:
+            continue
+        flat = (
+            tensor.detach().numpy().reshape(-1)
+            for tensor in (value, value.grad.contiguous(), momenta.first[name], momenta.second[name])
+        )
+        size = np.float32(rates[name] * correction / (1 - beta1**step))
+        _step(
+            *flat,
+            seen.numpy(),
+            size,
+            np.float32(beta1),
+            np.float32(beta2),
+            np.float32(eps * correction),
+            get_num_threads(),
+        )
+
+
+@njit(cache=True, error_model="numpy", fastmath={"contract"})
+@no_type_check
+def _move(value, slope, first, second, size, beta1, beta2, eps):
+    """Adam on flat arrays."""
+    rest1, rest2 = np.float32(1) - beta1, np.float32(1) - beta2
+    for i in range(value.size):
+        g = slope[i]
+        m = beta1 * first[i] + rest1 * g
+        v = beta2 * second[i] + rest2 * g * g
+        first[i], second[i] = m, v
+        value[i] -= size * m / (np.sqrt(v) + eps)
+
+
+@njit(cache=True, error_model="numpy", parallel=LOOPS)
+@no_type_check
+def _step(value, slope, first, second, seen, size, beta1, beta2, eps, threads):
+    n = seen.size
+    each = value.size // n
+    chunks = (n + CHUNK - 1) // CHUNK
+    ticket = np.zeros(1, np.int64)
+    for _ in prange(threads):
+        while True:
+            chunk = take_ticket(ticket)
+            if chunk >= chunks:
+                break
+            i, end = chunk * CHUNK, min((chunk + 1) * CHUNK, n)
+            while i < end:
+                start = i
+                while i < end and seen[i]:
+                    i += 1
+                a, b = start * each, i * each
+                if b > a:
+                    _move(value[a:b], slope[a:b], first[a:b], second[a:b], size, beta1, beta2, eps)
+                while i < end and not seen[i]:
+                    i += 1
