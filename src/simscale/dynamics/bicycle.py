@@ -33,6 +33,17 @@ def wrapped(angle):
 
 @njit(cache=True)
 @no_type_check
+def turns_between(before, after):
+    """What must be added to a yaw so that it is at most half a turn from the one before it (`np.unwrap`)."""
+    step = after - before
+    if abs(step) < np.pi:
+        return 0.0
+    short = wrapped(step)
+    return np.pi - step if short == -np.pi and step > 0.0 else short - step
+
+
+@njit(cache=True)
+@no_type_check
 def bicycle_step(state, accel, steer_rate, wheel_base, dt, after):
     """Writes the state one step later into `after`; both are arrays of the eleven packed numbers."""
     lagged_accel = state[AX] + dt / (dt + ACCEL_LAG) * (accel - state[AX])

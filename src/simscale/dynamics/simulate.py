@@ -10,11 +10,10 @@ import numpy as np
 from jaxtyping import Float
 from numba import njit
 
-from simscale.dynamics.bicycle import bicycle_step
+from simscale.dynamics.bicycle import bicycle_step, turns_between, wrapped
 from simscale.dynamics.profiles import fit_curvature, fit_speed, speed_fit_by_column
 from simscale.dynamics.tracker import command
-from simscale.geometry.angles import direction, wrap
-from simscale.geometry.se2 import rotate
+from simscale.geometry.angles import direction
 from simscale.scene import DT, CarState, EgoVehicle, Plan
 
 Array = np.ndarray
@@ -80,25 +79,52 @@ def reference_of(plan: Plan, start: CarState, *, start_time_us: int | None = Non
     where `start_time_us` is given, so do we.
     """
     plans, poses = plan.yaw.shape
-    base_yaw = np.broadcast_to(start.yaw, (plans,))[:, None]
-    turn = np.broadcast_to(base_yaw, plan.yaw.shape)
-    ahead = rotate(plan.xy, turn)
-    first = np.concatenate([np.zeros((plans, 1, 2)), base_yaw[..., None]], axis=-1)
-    then = np.concatenate([ahead, wrap(plan.yaw + base_yaw)[..., None]], axis=-1)
+    base_yaw = np.ascontiguousarray(np.broadcast_to(start.yaw, (plans,)), dtype=np.float64)
+    xy, yaw = (np.ascontiguousarray(part, dtype=np.float64) for part in (plan.xy, plan.yaw))
     due, wanted = _times(poses, plan.dt, start_time_us)
-    return _between(np.concatenate([first, then], axis=1), due, wanted)
+    return _between(_beside_start(xy, yaw, base_yaw), due, wanted)
+
+
+@njit(cache=True)
+@no_type_check
+def _beside_start(xy, yaw, base_yaw):
+    """The start, and poses given in its frame turned into the world's directions."""
+    plans, poses = yaw.shape
+    pose = np.empty((plans, poses + 1, 3))
+    for k in range(plans):
+        cos, sin = np.cos(base_yaw[k]), np.sin(base_yaw[k])
+        pose[k, 0, 0], pose[k, 0, 1], pose[k, 0, 2] = 0.0, 0.0, base_yaw[k]
+        for i in range(poses):
+            pose[k, i + 1, 0] = cos * xy[k, i, 0] - sin * xy[k, i, 1]
+            pose[k, i + 1, 1] = sin * xy[k, i, 0] + cos * xy[k, i, 1]
+            pose[k, i + 1, 2] = wrapped(yaw[k, i] + base_yaw[k])
+    return pose
 
 
 def _between(pose: Float[Array, "k n 3"], due: Float[Array, " n"], wanted: Float[Array, " m"]) -> Float[Array, "k m 3"]:
     """Poses at the wanted times, x, y and the unwrapped yaw each linear between poses that are due at known times."""
     left = np.clip(np.searchsorted(due, wanted, side="right") - 1, 0, len(due) - 2)
     share = (wanted - due[left]) / (due[left + 1] - due[left])
+    return _interpolated(np.ascontiguousarray(pose, dtype=np.float64), left, share)
 
-    def between(values: Array) -> Array:
-        return values[:, left] + share * (values[:, left + 1] - values[:, left])
 
-    yaw = between(np.unwrap(pose[..., 2], axis=1))
-    return np.stack([between(pose[..., 0]), between(pose[..., 1]), wrap(yaw)], axis=-1)
+@njit(cache=True)
+@no_type_check
+def _interpolated(pose, left, share):
+    plans, poses, _ = pose.shape
+    out, yaw = np.empty((plans, len(left), 3)), np.empty(poses)
+    for k in range(plans):
+        turns = 0.0
+        yaw[0] = pose[k, 0, 2]
+        for i in range(1, poses):
+            turns += turns_between(pose[k, i - 1, 2], pose[k, i, 2])
+            yaw[i] = pose[k, i, 2] + turns
+        for j in range(len(left)):
+            i, part = left[j], share[j]
+            out[k, j, 0] = pose[k, i, 0] + part * (pose[k, i + 1, 0] - pose[k, i, 0])
+            out[k, j, 1] = pose[k, i, 1] + part * (pose[k, i + 1, 1] - pose[k, i, 1])
+            out[k, j, 2] = wrapped(yaw[i] + part * (yaw[i + 1] - yaw[i]))
+    return out
 
 
 def _times(poses: int, dt: float, start_time_us: int | None) -> tuple[Float[Array, " n"], Float[Array, " m"]]:

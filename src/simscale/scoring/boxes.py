@@ -11,6 +11,8 @@ from numba import njit
 
 from simscale.geometry.angles import direction
 from simscale.scene import AGENT_KINDS, CarState, EgoVehicle, Tracks
+from simscale.scoring.broad_phase import sweeps_of
+from simscale.scoring.ring_index import UNCOUNTED
 
 Array = np.ndarray
 
@@ -35,6 +37,7 @@ class TrackBoxes(NamedTuple):
     valid: Array  # [r a t]
     stopped: Array  # [r a t] static, or slow (see ScoringRules)
     agent: Array  # [r a] moves by itself
+    sweep: Array  # [r w a 4] where it comes within each window of time, see `sweeps_of`
 
 
 def ego_boxes(ego: CarState, *, vehicle: EgoVehicle, origin_xy: Float[Array, "2"]) -> EgoBoxes:
@@ -62,17 +65,22 @@ def track_boxes(
     if by_first_appearance:  # QUIRK Q4
         first = np.argmax(valid, axis=-1)[..., None]
         slow = np.broadcast_to(np.take_along_axis(slow, first, axis=-1), slow.shape)
+    centre = np.ascontiguousarray(tracks.xy[lift] - origin_xy)
+    axis = np.ascontiguousarray(direction(tracks.yaw[lift]))
+    half = np.ascontiguousarray(tracks.size[lift][..., :2] / 2)
+    valid = np.ascontiguousarray(valid)
     return TrackBoxes(
-        centre=np.ascontiguousarray(tracks.xy[lift] - origin_xy),
-        axis=np.ascontiguousarray(direction(tracks.yaw[lift])),
-        half=np.ascontiguousarray(tracks.size[lift][..., :2] / 2),
-        valid=np.ascontiguousarray(valid),
+        centre=centre,
+        axis=axis,
+        half=half,
+        valid=valid,
         stopped=np.ascontiguousarray(slow | ~agent[..., None]),
         agent=np.ascontiguousarray(agent),
+        sweep=sweeps_of(centre, axis, half, valid),
     )
 
 
-@njit(cache=True)
+@njit(**UNCOUNTED)
 @no_type_check
 def meets(dx, dy, ax, ay, half_length, half_width, bx, by, other_length, other_width):
     """Whether two boxes share a point: separating axes.
@@ -93,7 +101,7 @@ def meets(dx, dy, ax, ay, half_length, half_width, bx, by, other_length, other_w
     return not abs(dy * bx - dx * by) > other_width + half_length * s + half_width * c
 
 
-@njit(cache=True)
+@njit(**UNCOUNTED)
 @no_type_check
 def ego_meets(ego, k, t, step, others, r, a, then):
     """Whether the ego's box at sample `t`, moved `step` m along its heading, meets a track's box at sample `then`."""
@@ -112,7 +120,7 @@ def ego_meets(ego, k, t, step, others, r, a, then):
     )
 
 
-@njit(cache=True)
+@njit(**UNCOUNTED)
 @no_type_check
 def segment_meets_box(x0, y0, x1, y1, half_length, half_width):
     """Whether a segment, given in a box's own frame, shares a point with the box."""

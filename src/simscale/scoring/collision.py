@@ -11,6 +11,8 @@ from jaxtyping import Bool, Float, Int
 from numba import njit
 
 from simscale.scoring.boxes import EgoBoxes, TrackBoxes, ego_meets, segment_meets_box
+from simscale.scoring.broad_phase import WINDOW, gather_near
+from simscale.scoring.ring_index import UNCOUNTED
 from simscale.scoring.rules import ScoringRules
 
 Array = np.ndarray
@@ -28,7 +30,7 @@ def no_at_fault_collision(
     )
 
 
-@njit(cache=True)
+@njit(**UNCOUNTED)
 @no_type_check
 def cos_bearing(ego, k, t, point):
     """Cosine of the angle between the ego's heading and the line from its rear axle to a point; nan on the axle."""
@@ -39,7 +41,7 @@ def cos_bearing(ego, k, t, point):
     return (dx * ego.axis[k, t, 0] + dy * ego.axis[k, t, 1]) / distance
 
 
-@njit(cache=True)
+@njit(**UNCOUNTED)
 @no_type_check
 def _front_edge_meets(ego, k, t, others, r, a):
     """Whether the segment from front left to front right shares a point with a track's box."""
@@ -64,25 +66,34 @@ def _collisions(ego, others, exposed, stopped_speed, cos_behind, static_score):
     rollouts, samples = ego.speed.shape
     agents = others.valid.shape[1]
     score, first = np.ones(rollouts), np.full(rollouts, -1, np.int64)
+    ignored, near = np.empty(agents, dtype=np.bool_), np.empty(agents, np.int64)
     for k in range(rollouts):
         r = k if others.valid.shape[0] > 1 else 0
-        ignored = np.zeros(agents, dtype=np.bool_)
-        for t in range(samples):
-            for a in range(agents):
-                if ignored[a] or not others.valid[r, a, t] or not ego_meets(ego, k, t, 0.0, others, r, a, t):
-                    continue
-                if ego.speed[k, t] <= stopped_speed:
-                    at_fault = False
-                elif others.stopped[r, a, t]:
-                    at_fault = True
-                elif cos_bearing(ego, k, t, others.centre[r, a, t]) < cos_behind:
-                    at_fault = False
-                else:
-                    at_fault = exposed[k, t] or _front_edge_meets(ego, k, t, others, r, a)
-                if at_fault:
+        ignored[:] = False
+        for begin in range(0, samples, WINDOW):
+            end = min(begin + WINDOW, samples)
+            count = gather_near(ego, k, begin, end, 0.0, others.sweep, r, near)
+            for t in range(begin, end):
+                for n in range(count):
+                    a = near[n]
+                    if ignored[a] or not others.valid[r, a, t] or not ego_meets(ego, k, t, 0.0, others, r, a, t):
+                        continue
+                    if not _is_at_fault(ego, k, t, exposed[k, t], others, r, a, stopped_speed, cos_behind):
+                        ignored[a] = True
+                        continue
                     score[k] = min(score[k], 0.0 if others.agent[r, a] else static_score)
                     if first[k] < 0:
                         first[k] = t
-                else:
-                    ignored[a] = True
     return score, first
+
+
+@njit(**UNCOUNTED)
+@no_type_check
+def _is_at_fault(ego, k, t, exposed, others, r, a, stopped_speed, cos_behind):
+    if ego.speed[k, t] <= stopped_speed:
+        return False
+    if others.stopped[r, a, t]:
+        return True
+    if cos_bearing(ego, k, t, others.centre[r, a, t]) < cos_behind:
+        return False
+    return exposed or _front_edge_meets(ego, k, t, others, r, a)

@@ -1,8 +1,10 @@
 """Driving direction compliance (DDC): how far the ego drives on oncoming lanes within one second."""
 
+from typing import no_type_check
+
 import numpy as np
 from jaxtyping import Float, Int
-from numpy.lib.stride_tricks import sliding_window_view
+from numba import njit
 
 from simscale.scoring.areas import EgoAreas
 from simscale.scoring.boxes import EgoBoxes
@@ -18,13 +20,30 @@ def driving_direction(
 
     Distance in a junction does not count (`_calculate_driving_direction_compliance` of NAVSIM).
     """
-    moved = np.zeros(ego.speed.shape)
-    step = np.diff(ego.centre, axis=1)
-    moved[:, 1:] = np.hypot(step[..., 0], step[..., 1])
-    moved[~areas.oncoming | areas.in_intersection] = 0.0
-    before = np.pad(moved, ((0, 0), (rules.oncoming_window, 0)))
-    within = sliding_window_view(before, rules.oncoming_window + 1, axis=1).sum(axis=-1)
-    worst = within.max(axis=1)
-    score = np.where(worst < rules.oncoming_minor, 1.0, np.where(worst < rules.oncoming_major, 0.5, 0.0))
-    wrong = within >= rules.oncoming_minor
-    return score, np.where(wrong.any(axis=1), np.argmax(wrong, axis=1), -1)
+    counts = areas.oncoming & ~areas.in_intersection
+    worst, first = _worst_second(ego.centre, counts, rules.oncoming_window, rules.oncoming_minor)
+    return np.where(worst < rules.oncoming_minor, 1.0, np.where(worst < rules.oncoming_major, 0.5, 0.0)), first
+
+
+@njit(cache=True)
+@no_type_check
+def _worst_second(centre, counts, window, limit):
+    """The longest way within any window of steps, and the first sample where it reaches the limit."""
+    rollouts, samples = counts.shape
+    worst, first = np.zeros(rollouts), np.full(rollouts, -1, np.int64)
+    moved = np.empty(samples)
+    for k in range(rollouts):
+        if not counts[k].any():
+            continue
+        moved[0] = 0.0
+        for t in range(1, samples):
+            dx, dy = centre[k, t, 0] - centre[k, t - 1, 0], centre[k, t, 1] - centre[k, t - 1, 1]
+            moved[t] = np.hypot(dx, dy) if counts[k, t] else 0.0
+        for t in range(samples):
+            within = 0.0
+            for i in range(max(t - window, 0), t + 1):
+                within += moved[i]
+            worst[k] = max(worst[k], within)
+            if within >= limit and first[k] < 0:
+                first[k] = t
+    return worst, first

@@ -46,7 +46,7 @@ def score(
         rules: Thresholds and switches.
         best_progress: See `progress_score`.
     """
-    ego = _until(ego, rules.samples)
+    ego = ego if ego.yaw.shape[1] <= rules.samples else ego[:, : rules.samples]
     car = ego_boxes(ego, vehicle=vehicle, origin_xy=around.origin_xy)
     others = _others(tracks, around, rules)
     assert others.valid.shape[0] in (1, car.speed.shape[0]), "tracks of as many rollouts as drives, or of one for all"
@@ -99,13 +99,6 @@ def ttc_hits(
     car = ego_boxes(ego, vehicle=vehicle, origin_xy=around.origin_xy)
     exposed = _exposed_ttc(ego_areas(car, around))
     return first_ttc_hit(car, _others(tracks, around, rules), exposed, rules, first=first, last=last) >= 0
-
-
-def _until(ego: CarState, samples: int) -> CarState:
-    """The first samples of drives [k t], without copies."""
-    if ego.yaw.shape[1] <= samples:
-        return ego
-    return CarState(**{name: value[:, :samples] for name, value in vars(ego).items()})
 
 
 def _others(tracks: Tracks, around: Surroundings, rules: ScoringRules) -> TrackBoxes:

@@ -12,7 +12,9 @@ from numba import njit
 
 from simscale.scene import DT
 from simscale.scoring.boxes import EgoBoxes, TrackBoxes, ego_meets
+from simscale.scoring.broad_phase import BEYOND, WINDOW, gather_near
 from simscale.scoring.collision import cos_bearing
+from simscale.scoring.ring_index import UNCOUNTED
 from simscale.scoring.rules import ScoringRules
 
 Array = np.ndarray
@@ -27,6 +29,7 @@ def first_ttc_hit(
     with 41 samples of tracks up to 31, as in the reference; with 50 up to 40.
     """
     offsets = np.array(rules.ttc_offsets)
+    assert offsets.max() == offsets[-1] <= BEYOND, "the broad phase looks no farther ahead"
     last = min(last, ego.speed.shape[1], others.valid.shape[2] - int(offsets.max()))
     angles = np.cos(rules.ahead_angle), np.cos(rules.behind_angle)
     return _ttc(ego, others, exposed, offsets, offsets * DT, rules.ttc_stopped_speed, *angles, first, last)
@@ -37,25 +40,37 @@ def first_ttc_hit(
 def _ttc(ego, others, exposed, offsets, ahead_s, stopped_speed, cos_ahead, cos_behind, first, last):
     rollouts, agents = ego.speed.shape[0], others.valid.shape[1]
     hit = np.full(rollouts, -1, np.int64)
+    ignored, near = np.empty(agents, dtype=np.bool_), np.empty(agents, np.int64)
     for k in range(rollouts):
         r = k if others.valid.shape[0] > 1 else 0
-        ignored = np.zeros(agents, dtype=np.bool_)
-        for t in range(first, last):
-            speed = ego.speed[k, t]
-            if speed < stopped_speed or hit[k] >= 0:
-                continue
-            for f in range(len(offsets)):
-                then = t + offsets[f]
-                for a in range(agents):
-                    if ignored[a] or not others.valid[r, a, then]:
-                        continue
-                    if not ego_meets(ego, k, t, speed * ahead_s[f], others, r, a, then):
-                        continue
-                    bearing = cos_bearing(ego, k, t, others.centre[r, a, then])
-                    if bearing > cos_ahead or (exposed[k, t] and not bearing < cos_behind):
-                        hit[k] = t
-                        break
-                    ignored[a] = True
-                if hit[k] >= 0:
+        ignored[:] = False
+        begin = first
+        while begin < last and hit[k] < 0:
+            end = min((begin // WINDOW + 1) * WINDOW, last)
+            count = gather_near(ego, k, begin, end, ahead_s[-1], others.sweep, r, near)
+            for t in range(begin, end if count > 0 else begin):
+                if ego.speed[k, t] >= stopped_speed and _hits(
+                    ego, k, t, exposed[k, t], others, r, near[:count], offsets, ahead_s, cos_ahead, cos_behind, ignored
+                ):
+                    hit[k] = t
                     break
+            begin = end
     return hit
+
+
+@njit(**UNCOUNTED)
+@no_type_check
+def _hits(ego, k, t, exposed, others, r, near, offsets, ahead_s, cos_ahead, cos_behind, ignored):
+    """Whether one sample fails; who is met otherwise joins `ignored`."""
+    for f in range(len(offsets)):
+        then = t + offsets[f]
+        for a in near:
+            if ignored[a] or not others.valid[r, a, then]:
+                continue
+            if not ego_meets(ego, k, t, ego.speed[k, t] * ahead_s[f], others, r, a, then):
+                continue
+            bearing = cos_bearing(ego, k, t, others.centre[r, a, then])
+            if bearing > cos_ahead or (exposed and not bearing < cos_behind):
+                return True
+            ignored[a] = True
+    return False

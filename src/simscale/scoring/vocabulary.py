@@ -106,7 +106,7 @@ def score_vocabulary(
     blocks = []
     for first in range(0, len(plans.yaw), BLOCK):
         some = slice(first, first + BLOCK)
-        plan = Plan(xy=plans.xy[some].astype(np.float64), yaw=plans.yaw[some].astype(np.float64), dt=plans.dt)
+        plan = Plan(xy=plans.xy[some], yaw=plans.yaw[some], dt=plans.dt)
         blocks.append(scored(simulate(plan, start, vehicle=vehicle, start_time_us=start_time_us)))
     alone = scored(CarState.unpacked(expert.packed()[None]))
     return VocabularyScores(plans=_joined(blocks), expert=alone).measured("eval", rules=rules)
