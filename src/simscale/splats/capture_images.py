@@ -94,7 +94,7 @@ def _read_rgb(path: Path, size_px: Array) -> UInt8[Array, "h w 3"]:
         try:
             content = path.read_bytes()
             height, width, _, _ = simplejpeg.decode_jpeg_header(content)
-            if width * height <= MAX_PIXELS:
+            if int(width) * int(height) <= MAX_PIXELS:
                 rgb = simplejpeg.decode_jpeg(content, colorspace="RGB")
                 return _sized(path, rgb, size_px)
         except (OSError, ValueError) as error:

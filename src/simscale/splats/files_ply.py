@@ -111,12 +111,12 @@ def _header(path: Path, beginning: bytes) -> _Header:
                 columns.append(_column(path, words))
         else:
             raise BadInput(path, "header", repr(" ".join(words)[:60]), "format, element and property lines")
-    names = [name for name, _ in columns]
-    if len(set(names)) != len(names) or not 0 < len(names) <= MAX_PROPERTIES:
-        raise BadInput(path, "element vertex", f"{len(names)} properties", f"1 to {MAX_PROPERTIES}, each once")
     if order is None or not elements or elements[0][0] != "vertex":
         first = elements[0][0][:40] if elements else "nothing"
         raise BadInput(path, "header", f"{first} first", "a format and then the element vertex")
+    names = [name for name, _ in columns]
+    if len(set(names)) != len(names) or not 0 < len(names) <= MAX_PROPERTIES:
+        raise BadInput(path, "element vertex", f"{len(names)} properties", f"1 to {MAX_PROPERTIES}, each once")
     return _Header(order=order, count=elements[0][1], columns=tuple(columns), first=found.end(), more=len(elements) > 1)
 
 

@@ -5,7 +5,6 @@ draws them applies exp, sigmoid and normalisation itself, so that their gradient
 """
 
 from dataclasses import dataclass, fields
-from typing import Self
 
 import torch
 from jaxtyping import Float32
@@ -39,9 +38,9 @@ class Gaussians:
         """All parameters by name."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
-    def at(self, index: Tensor) -> Self:
+    def at(self, index: Tensor) -> "Gaussians":
         """Some of them, by indices or by a mask."""
-        return type(self)(**{name: value[index] for name, value in self.tensors().items()})
+        return Gaussians(**{name: value[index] for name, value in self.tensors().items()})
 
 
 def joined(*parts: Gaussians) -> Gaussians:

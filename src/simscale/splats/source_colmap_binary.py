@@ -3,7 +3,7 @@
 import mmap
 import struct
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from simscale.scene import BadInput
 
@@ -23,7 +23,7 @@ class BinaryFile:
         with path.open("rb") as file:
             self.bytes = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "BinaryFile":
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from simscale.geometry.se3 import matrix_of
 from simscale.scene import BadInput, TrackKind
 from simscale.splats.capture import NO_AGENTS, NO_POINTS, NO_SWEEPS, Agents, Capture, Sweeps, frames_of
-from simscale.splats.source_reading import inside, number_of, numbers_of, read_json, shown, size_of
+from simscale.splats.source_reading import inside, masks_of, number_of, numbers_of, read_json, shown, size_of
 
 Array = np.ndarray
 
@@ -74,6 +74,7 @@ def read(folder: Path, *, hold_out_every: int) -> Capture:
         world_from_camera=[one.pose for one in images],
         intrinsics=[lenses[one.name] for one in images],
         size_px=[size_of(file) for file in files],
+        mask=masks_of(folder, [one.name for one in images]),
         hold_out_every=hold_out_every,
     )
     sweeps = _sweeps(folder, path, clouds)

@@ -4,6 +4,7 @@ import json
 import math
 import struct
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ MAX_TEXT_BYTES = 256 << 20
 MAX_PIXELS = 64_000_000
 """Largest photograph (ours): an 8000 x 8000 one; the pixels of a small file may be many."""
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
+MASKS = "masks"
+"""Folder below a rig's root with `<camera>.png`, black where the ego's own body is seen."""
 
 
 def read_text(path: Path, what: str) -> str:
@@ -119,6 +122,12 @@ def size_of(path: Path) -> tuple[int, int]:
     if width * height > MAX_PIXELS:
         raise BadInput(path, "size", f"{width} x {height} pixels", f"at most {MAX_PIXELS} pixels")
     return width, height
+
+
+def masks_of(root: Path, cameras: Sequence[str]) -> list[Path | None]:
+    """The mask of each camera, where the source has one."""
+    paths = [root / MASKS / f"{name}.png" for name in cameras]
+    return [path if path.is_file() else None for path in paths]
 
 
 def inside(root: Path, name: Any, *, where: object, field: str) -> Path:

@@ -15,13 +15,11 @@ from simscale.geometry.se3 import inverse
 from simscale.scene import BadInput, Scene, Tracks
 from simscale.scene.file import SUFFIX, read_scene
 from simscale.splats.capture import NO_POINTS, NO_SWEEPS, Agents, Capture, Sweeps, frames_of
-from simscale.splats.source_reading import inside, shown, size_of
+from simscale.splats.source_reading import inside, masks_of, shown, size_of
 
 Array = np.ndarray
 
 FORM = "scene"
-MASKS = "masks"
-"""Folder below the sensor root with `<camera>.png`, black where the ego's own body is seen."""
 MAX_POINTS = 5_000_000
 """Of a sweep (ours)."""
 REACH = 1e5
@@ -53,7 +51,6 @@ def read(path: Path, *, hold_out_every: int) -> Capture:
     for file, size, own in zip(files, sizes, camera, strict=True):
         if size != tuple(rig.size_px[own]):
             raise BadInput(file, "size", f"{size[0]} x {size[1]}", f"{rig.size_px[own].tolist()} as calibrated")
-    masks = {name: root / MASKS / f"{name}.png" for name in rig.name}
     frames = frames_of(
         path=files,
         camera=images.sensor,
@@ -62,7 +59,7 @@ def read(path: Path, *, hold_out_every: int) -> Capture:
         intrinsics=list(rig.intrinsics[camera]),
         distortion=list(rig.distortion[camera]),
         size_px=sizes,
-        mask=[masks[name] if masks[name].is_file() else None for name in images.sensor],
+        mask=masks_of(root, images.sensor),
         hold_out_every=hold_out_every,
     )
     order = np.argsort(images.timestamp_us, kind="stable")
