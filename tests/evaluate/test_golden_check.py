@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from command import code_of, told
-from evaluate.goldens import changed, copied, source, stripped
+from evaluate.goldens import RAW, changed, copied, source, stripped
 from simscale.evaluate import golden_check
 from simscale.evaluate.golden_check import checked, golden_files, verdict_of
 
@@ -128,6 +128,16 @@ def test_half_a_pair_and_a_vocabulary_without_a_scene_are_refused(tmp_path, shar
     assert "scene_007.json: file is missing" in capsys.readouterr().err
     assert code_of("check", "scoring", tmp_path / "nowhere") == 2
     assert "nowhere/scenes: path is without scenes" in capsys.readouterr().err
+
+
+def test_nothing_to_compare_is_no_proof(tmp_path, shared, capsys):
+    folder = stripped(copied(shared, tmp_path, "scene_007"))
+    path = folder / "scenes" / "scene_007.npz"
+    with np.load(path) as file:
+        results = [name for name in file.files if not name.startswith(RAW)]
+    changed(path, **dict.fromkeys(results))
+    assert code_of("check", "scoring", folder) == 2
+    assert "results is none" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ from simscale.cli.speech import give
 from simscale.engine.progress import progress
 from simscale.evaluate.comparison import Agreement
 from simscale.evaluate.golden_check import Checked, Verdict, checked, golden_files, verdict_of
+from simscale.scene import BadInput
 
 SHOWN_FAULTS = 20
 """Sentences about what differs; there may be thousands."""
@@ -15,6 +16,8 @@ SHOWN_FAULTS = 20
 def run(command: Check) -> int:
     """Exit 1 where something differs beyond its tolerance."""
     verdict = _verdict(command)
+    if verdict.total.compared == 0:
+        raise BadInput(command.folder, "results", "none", "numbers of the official code beside raw content")
     lines = lines_of(verdict)
     if command.json:
         give(numbers_of(verdict))
