@@ -66,7 +66,8 @@ def test_a_strip_has_the_vertices_of_shapely_s_buffer(bend):
         last = first + rng.uniform(4.0, 30.0)
         ends = np.clip([first, last], path.station[0], path.station[-1])
         piece, ring = np.zeros((100, 2)), np.zeros((2000, 2))
-        edges = strip_ring(piece, path_piece(lanes.path, 0, len(lanes.path), *ends, piece), WIDTH / 2, ring)
+        count = path_piece(lanes.path, 0, len(lanes.path), ends[0], ends[1], piece)
+        edges = strip_ring(piece, count, WIDTH / 2, ring)
         mine, expected = shapely.Polygon(ring[:edges]), strip_of(path, first, last, width=WIDTH)
         if mine.is_valid:  # else the ring crosses itself in a bend, and Shapely has cut the crossing off
             np.testing.assert_array_less(shapely.hausdorff_distance(mine, expected), 1e-9)
