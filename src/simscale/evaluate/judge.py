@@ -69,7 +69,7 @@ def sound_idm() -> Around:
 
 
 def navsim_idm() -> Around:
-    """NAVSIM's reactive traffic, quirks included, from the boxes that are there now; 30 to 80 ms a drive."""
+    """NAVSIM's reactive traffic, quirks included, from the boxes that are there now."""
 
     def around(start: Start) -> tuple[Traffic, TrafficState]:
         scene = start.scene
