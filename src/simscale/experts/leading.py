@@ -145,8 +145,10 @@ def _ranks(objects, sample):
         x, y, c, s, half_length, half_width = _box_of(objects, a, sample)
         wide = half_length * abs(c) + half_width * abs(s)
         high = half_length * abs(s) + half_width * abs(c)
-        bounds[a] = [x - wide, y - high, x + wide, y + high]
-    bounds[agents:] = objects.red_bounds
+        bounds[a, 0], bounds[a, 1], bounds[a, 2], bounds[a, 3] = x - wide, y - high, x + wide, y + high
+    for m in range(len(objects.red_bounds)):
+        for side in range(4):
+            bounds[agents + m, side] = objects.red_bounds[m, side]
     return tree_order(bounds)
 
 
@@ -176,11 +178,11 @@ def _nearest(objects, sample, ego, station, seen):
 
 @njit(cache=True)
 @no_type_check
-def _acceleration(v, station, lead, target, driver):
+def _acceleration(v, station, lead, i, step, target, driver):
     """The intelligent driver model (`IDMPolicy` of the reference)."""
-    closing = v * (v - lead[1]) / (2 * np.sqrt(driver.accel_max * driver.decel_max))
+    closing = v * (v - lead[i, step, 1]) / (2 * np.sqrt(driver.accel_max * driver.decel_max))
     wanted = driver.min_gap + driver.headway * v + closing
-    gap = max(lead[0] - station - lead[2], driver.min_gap)
+    gap = max(lead[i, step, 0] - station - lead[i, step, 2], driver.min_gap)
     accel = driver.accel_max * (1 - (v / target) ** driver.exponent - (wanted / gap) ** 2)
     return min(max(accel, -driver.decel_max), driver.accel_max)
 
@@ -200,17 +202,16 @@ def drive_path(lines, q, objects, car, driver, targets, done, station, speed, le
             sample = min(step, samples - 1)
             _look(lines, q, objects, sample, before, seen)
             before = sample
-            shared[:] = 0.0
+            shared[0], shared[1], shared[2] = 0.0, 0.0, 0.0
         for i in range(len(targets)):
             last = station[i, step - 1]
             if looks:
                 _lead(lines, q, objects, sample, car, last, seen, shared)
-                lead[i, step] = shared
-            else:
-                lead[i, step] = lead[i, step - 1]
+            for part in range(3):
+                lead[i, step, part] = shared[part] if looks else lead[i, step - 1, part]
             v = speed[i, step - 1]
             station[i, step] = last + driver.dt * v
-            speed[i, step] = v + driver.dt * _acceleration(v, last, lead[i, step], targets[i], driver)
+            speed[i, step] = v + driver.dt * _acceleration(v, last, lead, i, step, targets[i], driver)
 
 
 @njit(cache=True)

@@ -67,7 +67,13 @@ class Paths:
 def pose_at(line, own, station):
     """x, y and yaw at an arc length; `line [n 3]` has its vertices at the arc lengths `own [n]`."""
     at = min(max(station, own[0] + 1e-5), own[-1])
-    j = np.searchsorted(own, at, side="right") - 1
+    j, beyond = 0, len(own)
+    while beyond - j > 1:  # the last vertex that is not past `at`
+        middle = (j + beyond) // 2
+        if own[middle] <= at:
+            j = middle
+        else:
+            beyond = middle
     if j >= len(own) - 1:
         return line[-1, 0], line[-1, 1], line[-1, 2]
     gone, step = at - own[j], own[j + 1] - own[j]
@@ -82,7 +88,8 @@ def _poses_along(line, own, which, station):
     pose = np.empty((*station.shape, 3))
     for p in range(station.shape[0]):
         for t in range(station.shape[1]):
-            pose[p, t] = pose_at(line[which[p]], own[which[p]], station[p, t])
+            x, y, yaw = pose_at(line[which[p]], own[which[p]], station[p, t])
+            pose[p, t, 0], pose[p, t, 1], pose[p, t, 2] = x, y, yaw
     return pose
 
 
