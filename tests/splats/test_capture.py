@@ -57,6 +57,9 @@ def test_all_cameras_of_an_instant_are_held_out_together():
     times = np.array([0, 1, 100, 101, 200, 201, 300, 301]) * 1000
     held = held_out_of(times, np.zeros(8, dtype=np.int64), ("a", "b") * 4, every=2)
     assert held.tolist() == [False, False, True, True] * 2
+    short = held_out_of(np.array([0, 10**6, 2 * 10**6]), np.zeros(3, dtype=np.int64), ("a",) * 3, every=8)
+    assert short.tolist() == [False, True, False]  # something is always scored
+    assert not held_out_of(np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64), ("a",), every=8).any()
     fast = held_out_of(np.arange(6) * 33_000, np.zeros(6, dtype=np.int64), ("a",) * 6, every=3)
     assert fast.tolist() == [False, True, False] * 2  # a video's frames are instants of their own
 

@@ -204,12 +204,15 @@ def held_out_of(
     assert every > 1, "nothing would be left to train on"
     for drive in np.unique(traversal):
         instant, began, seen = -1, 0, set[str]()
+        number = np.full(len(timestamp_us), -1)
         own = np.flatnonzero(traversal == drive)
         for frame in own[np.argsort(timestamp_us[own], kind="stable")]:
             if instant < 0 or camera[frame] in seen or timestamp_us[frame] - began > SAME_INSTANT_US:
                 instant, began, seen = instant + 1, int(timestamp_us[frame]), set()
             seen.add(camera[frame])
-            held[frame] = instant % every == every // 2
+            number[frame] = instant
+        first = min(every // 2, (instant + 1) // 2)  # of a short drive the middle one
+        held |= (number >= first) & ((number - first) % every == 0) & (instant > 0)
     return held
 
 
