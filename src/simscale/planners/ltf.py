@@ -1,57 +1,32 @@
 """Latent TransFuser: from three cameras and the car's status to one plan, in one pass.
 
-The trunk (trunk.py) turns the stitched cameras into a bird's-eye view. Its cells and the car's status are the memory of
-a small transformer decoder, which is asked 1 + 30 questions: where shall I drive, and where are the 30 nearest
-vehicles. A third head paints a semantic map from the bird's-eye features. Only the plan drives the car; the other two
-make the trunk learn what is around it.
+Perception (perception.py) answers where to drive and where the 30 nearest vehicles are, and paints a semantic map. A
+small MLP reads the plan from the first answer. Only the plan drives the car; the rest makes the trunk learn what is
+around it.
 
 Agrees with `TransfuserModel` of the reference (planners.md, section 2) to the parameter's name: the published presets
 load published weights.
 """
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from simscale.planners.trunk import Trunk, TrunkConfig, resized
-
-STATUS = 8
-"""Command (left, straight, right, unknown), velocity (forward, left) in m/s, acceleration in m/s^2."""
-POSE = 3
-"""x, y in metres, heading in radians, in the ego frame."""
-BOX = 5
-"""x, y, heading, length, width."""
+from simscale.planners.perception import NANO_TRUNK, POSE, Perception, PerceptionConfig, PerceptionOutput
+from simscale.planners.trunk import TrunkConfig
 
 
 @dataclass(frozen=True, kw_only=True)
-class LtfConfig:
+class LtfConfig(PerceptionConfig):
     """Sizes of the planner; the defaults are the reference's."""
 
-    trunk: TrunkConfig = field(default_factory=TrunkConfig)
-    width: int = 256  # of tokens and queries
-    hidden: int = 1024  # of the decoder's and the heads' MLPs
-    decoder_layers: int = 3
-    decoder_heads: int = 8
-    decoder_dropout: float = 0.0
-    poses: int = 8  # of the plan
-    pose_interval: float = 0.5  # s
-    agents: int = 30
-    agent_range: float = 32.0  # a predicted agent lies within +- this, m
-    bev_map_size: tuple[int, int] = (128, 256)  # rows (forward), columns (left) of the semantic map
-    bev_classes: int = 7
-
 
 @dataclass(frozen=True, kw_only=True)
-class LtfOutput:
+class LtfOutput(PerceptionOutput):
     """What the planner says of `b` samples."""
-
-    trajectory: Float[Tensor, "b t 3"]  # x, y, heading at 0.5, 1.0, ... s in the ego frame
-    agent_states: Float[Tensor, "b a 5"]  # x, y, heading, length, width
-    agent_labels: Float[Tensor, "b a"]  # logit of being there
-    bev_semantic: Float[Tensor, "b k h w"]  # logits of the classes
 
 
 PUBLISHED_NAVSIM = LtfConfig(trunk=TrunkConfig(image_size=(256, 1024)))
@@ -64,19 +39,7 @@ PUBLISHED_TRANSFUSER = LtfConfig(trunk=TrunkConfig(image_size=(256, 1024), laten
 """TransFuser as NAVSIM publishes it: with LiDAR."""
 
 NANO = LtfConfig(
-    trunk=TrunkConfig(
-        image_size=(64, 256),
-        bev_size=64,
-        widths=(16, 32, 64, 128),
-        depths=(1, 1, 1, 1),
-        image_tokens=(2, 8),
-        bev_tokens=(4, 4),
-        fusion_layers=1,
-        dropout=0.0,
-        neck_width=32,
-        position_std=0.5,
-        linear_std=None,
-    ),
+    trunk=NANO_TRUNK,
     width=64,
     hidden=256,
     decoder_layers=2,
@@ -84,8 +47,7 @@ NANO = LtfConfig(
     agents=10,
     bev_map_size=(64, 128),
 )
-"""The same planner for one CPU (ours), about 1.2 million parameters. Without dropout a step draws no random numbers;
-fusion layers that start larger than the reference's learn from the first steps on, all that a short training has."""
+"""The same planner for one CPU (ours), about 1.2 million parameters."""
 
 
 class TrajectoryHead(nn.Module):
@@ -103,46 +65,11 @@ class TrajectoryHead(nn.Module):
         return torch.cat([poses[..., :2], poses[..., 2:].tanh() * math.pi], dim=-1)
 
 
-class AgentHead(nn.Module):
-    """A box and the logit of its presence from each further query."""
-
-    def __init__(self, config: LtfConfig):
-        super().__init__()
-        self.range = config.agent_range
-        self._mlp_states = nn.Sequential(
-            nn.Linear(config.width, config.hidden), nn.ReLU(), nn.Linear(config.hidden, BOX)
-        )
-        self._mlp_label = nn.Sequential(nn.Linear(config.width, 1))
-
-    def forward(self, query: Float[Tensor, "b a c"]) -> tuple[Float[Tensor, "b a 5"], Float[Tensor, "b a"]]:
-        """Boxes and logits."""
-        states = self._mlp_states(query)
-        xy, heading, size = states[..., :2].tanh() * self.range, states[..., 2:3].tanh() * math.pi, states[..., 3:]
-        return torch.cat([xy, heading, size], dim=-1), self._mlp_label(query).squeeze(-1)
-
-
-class Ltf(nn.Module):
+class Ltf(Perception):
     """The planner."""
 
     def __init__(self, config: LtfConfig):
-        super().__init__()
-        self.config = config
-        width, trunk = config.width, config.trunk
-        self._backbone = Trunk(trunk)
-        self._keyval_embedding = nn.Embedding(trunk.fused_size**2 + 1, width)
-        self._query_embedding = nn.Embedding(1 + config.agents, width)
-        self._bev_downscale = nn.Conv2d(trunk.widths[-1], width, 1)
-        self._status_encoding = nn.Linear(STATUS, width)
-        self._bev_semantic_head = nn.Sequential(
-            nn.Conv2d(trunk.neck_width, trunk.neck_width, 3, padding=1),
-            nn.ReLU(),
-            nn.Conv2d(trunk.neck_width, config.bev_classes, 1),
-        )
-        layer = nn.TransformerDecoderLayer(
-            width, config.decoder_heads, config.hidden, config.decoder_dropout, batch_first=True
-        )
-        self._tf_decoder = nn.TransformerDecoder(layer, config.decoder_layers)
-        self._agent_head = AgentHead(config)
+        super().__init__(config)
         self._trajectory_head = TrajectoryHead(config)
 
     def forward(
@@ -165,15 +92,8 @@ class Ltf(nn.Module):
             trajectory=self._trajectory_head(queries[:, 0]),
             agent_states=agent_states,
             agent_labels=agent_labels,
-            bev_semantic=resized(self._bev_semantic_head(neck), self.config.bev_map_size),
+            bev_semantic=self.painted(neck),
         )
-
-    def answers(self, fused: Float[Tensor, "b c f f"], status: Float[Tensor, "b 8"]) -> Float[Tensor, "b q d"]:
-        """What the decoder answers to each query: the plan's first, then the agents'."""
-        cells = self._bev_downscale(fused).flatten(2).transpose(1, 2)
-        memory = torch.cat([cells, self._status_encoding(status)[:, None]], dim=1) + self._keyval_embedding.weight
-        queries = self._query_embedding.weight.expand(len(status), -1, -1)
-        return self._tf_decoder(queries, memory)
 
 
 def build(config: LtfConfig, *, seed: int = 0) -> Ltf:

@@ -21,7 +21,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 from torch.nn import functional
 
-from simscale.planners.ltf import LtfOutput
+from simscale.planners.perception import PerceptionOutput
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +69,7 @@ class LtfLoss:
     bev_semantic: Float[Tensor, ""]
 
 
-def ltf_loss(output: LtfOutput, targets: LtfTargets, *, config: LtfLossConfig) -> LtfLoss:
+def ltf_loss(output: PerceptionOutput, targets: LtfTargets, *, config: LtfLossConfig) -> LtfLoss:
     """The loss of a batch. A term that nobody takes part in is 0."""
     imitate = _mask(targets.imitate, output.trajectory)
     auxiliary = _mask(targets.auxiliary, output.trajectory)
@@ -107,7 +107,7 @@ def _map_error(logits: Float[Tensor, "b k h w"], classes: Shaped[Tensor, "b y x"
 
 
 def _agent_terms(
-    output: LtfOutput, targets: LtfTargets, mask: Float[Tensor, " b"], config: LtfLossConfig
+    output: PerceptionOutput, targets: LtfTargets, mask: Float[Tensor, " b"], config: LtfLossConfig
 ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
     """Mean error of presence over all rows, and L1 of the boxes over the targets that are there (`_agent_loss`)."""
     count = output.agent_labels.shape[1]
