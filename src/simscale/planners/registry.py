@@ -24,6 +24,11 @@ class PlannerKind:
     loss_config: Any  # the reference's; has `with_auxiliary(share)`
     presets: Mapping[str, Any]  # configurations by name
     outputs: tuple[str, ...] = ()  # layers whose outputs are the planner's, for optimisers that treat them apart
+    trace: str = ""  # part of a weight's name that no other planner has: published checkpoints are recognised by it
+    prefix: str = "agent._transfuser_model."  # what published checkpoints put before the names of the weights
+    fitted: Callable[[Any, Mapping[str, tuple[int, ...]]], Any] | None = None  # (preset, shapes of weights) -> a
+    #   configuration with what the weights alone decide, such as the size of a vocabulary; None: nothing
+    seeded: bool = False  # inference draws noise: the model takes `seed`
 
 
 PLANNERS: dict[str, PlannerKind] = {
@@ -43,6 +48,7 @@ PLANNERS: dict[str, PlannerKind] = {
             "_agent_head._mlp_label.0",
             "_bev_semantic_head.2",
         ),
+        trace="_trajectory_head._mlp.",
     )
 }
 
