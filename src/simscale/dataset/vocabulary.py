@@ -41,9 +41,8 @@ def read_vocabulary(path: Path | None) -> Vocabulary:
     read = read_trajectories(path)
     vocabulary = vocabulary_of(read.poses.astype(np.float64), name=read.name, sha256=read.sha256)
     if not len(vocabulary.row):
-        raise BadInput(
-            read.name, "direction", f"backwards in all {len(read.poses)} trajectories", "some that drive forwards"
-        )
+        found = f"backwards in all {len(read.poses)} trajectories"
+        raise BadInput(path or read.name, "direction", found, "some that drive forwards")
     return vocabulary
 
 
