@@ -3,6 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from command import asked, told
 from simscale.dataset.recording import RecordingSettings, record, recorded_instants, true_images
 from simscale.dataset.renderers import raycast
 from simscale.render.lidar import roof_lidar
@@ -110,3 +111,12 @@ def test_a_file_that_is_gone_or_of_another_size_is_named(recorded, tmp_path):
     blind = dataclasses.replace(scene, images=dataclasses.replace(scene.sweeps, sensor=("lidar",) * 4))
     with pytest.raises(BadInput, match="of the cameras"):
         capture_of(write_scene(blind, tmp_path))
+
+
+@pytest.mark.slow
+def test_the_town_records_its_drives_when_asked(tmp_path):
+    done = asked("town", "--out", tmp_path / "town", "--size", 240, "--drives", 1, "--record", "--json")
+    assert done.returncode == 0, done.stderr
+    (row,) = told(done.stdout)["scenes"]
+    assert row["images"] == 303 and row["sweeps"] == 101 and row["missing"] == []
+    assert len(capture_of(tmp_path / "town" / row["file"]).frames) == 303

@@ -10,7 +10,7 @@ from simscale.splats.capture import NO_AGENTS, Agents, Sweeps, frames_of, held_o
 from simscale.splats.capture_images import centred_at_halves, lens_at, photograph
 from simscale.splats.capture_points import coloured, moved, owners, owners_of, seen_points
 from simscale.splats.capture_source import capture_of
-from simscale.splats.capture_start import StartSettings, start_points, usual, voxels
+from simscale.splats.capture_start import StartSettings, graded_voxels, start_points, usual, voxels
 from simscale.splats.capture_stereo import StereoSettings
 
 
@@ -169,6 +169,25 @@ def test_voxels_are_means_and_forget_the_order():
     assert [50, 25, 0] in colour.tolist()
     again, _ = voxels(xyz[::-1], rgb[::-1], side=0.15)
     np.testing.assert_allclose(made, again)
+
+
+def test_voxels_grow_with_the_distance():
+    rng = np.random.default_rng(0)
+    near = rng.uniform(0, 3, (20_000, 3))
+    far = near + np.array([60.0, 0.0, 0.0])
+    rgb = np.zeros((20_000, 3), dtype=np.uint8)
+    camera = np.zeros((1, 3))
+    here, _ = graded_voxels(near, rgb, camera, side=0.3, near=20.0)
+    there, _ = graded_voxels(far, rgb, camera, side=0.3, near=20.0)
+    assert len(here) == 1000  # 10 voxels along each side
+    assert 27 <= len(there) <= 64  # 1.2 m wide: they need not be aligned with the cube
+    assert len(graded_voxels(far, rgb, camera, side=0.3, near=0.0)[0]) >= 1000
+
+
+def test_points_are_thinned_to_what_is_asked_for(tmp_path):
+    capture = swept(wall_frames(tmp_path), wall_grid())
+    assert len(start_points(capture, StartSettings(voxel=0.05))) > 1000
+    assert 100 < len(start_points(capture, StartSettings(voxel=0.05, most=300))) <= 300
 
 
 def test_a_point_far_from_all_others_is_no_start():

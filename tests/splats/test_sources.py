@@ -20,6 +20,7 @@ from simscale.scene import BadInput
 from simscale.splats.capture_images import photograph
 from simscale.splats.capture_points import projected
 from simscale.splats.capture_source import FORMS, capture_of
+from simscale.splats.source_scene import read_sweep
 
 WRITERS = {
     "nerfstudio": write_nerfstudio,
@@ -180,3 +181,23 @@ def test_the_real_sequence_and_the_real_rig_are_read(shared):
     rig = capture_of(shared / "data" / "tri_dgp_multicam" / "test_scene" / "scene_02")
     assert len(rig.frames) == 18 and len(rig.sweeps) == 3 and len(rig.agents) == 13
     assert np.abs(rig.sweeps.xyz).max() < 1000
+
+
+@pytest.mark.shared
+def test_a_sweep_of_argoverse_is_read(shared):
+    (path, *_) = sorted((shared / "data" / "argoverse2").rglob("lidar/*.feather"))
+    xyz = read_sweep(path)
+    assert len(xyz) > 50_000 and np.abs(xyz).max() < 300
+
+
+def test_points_of_nerfstudio_come_from_its_ply(tmp_path):
+    folder = write_nerfstudio(tmp_path / "src", 2, ply_file_path="points.ply")
+    lines = ["ply", "format ascii 1.0", "element vertex 2", *(f"property double {axis}" for axis in "xyz")]
+    lines += [*(f"property uchar {colour}" for colour in ("red", "green", "blue")), "end_header"]
+    (folder / "points.ply").write_text("\n".join([*lines, "8 1 2 10 20 30", "8 -1 2 255 0 0"]) + "\n")
+    points = capture_of(folder).points
+    np.testing.assert_array_equal(points.xyz, [[8, 1, 2], [8, -1, 2]])
+    np.testing.assert_array_equal(points.rgb, [[10, 20, 30], [255, 0, 0]])
+    (folder / "points.ply").write_text("\n".join([*lines, "8 1 2 10 20 30", "8 1e300 2 255 0 0"]) + "\n")
+    with pytest.raises(BadInput, match="huge"):
+        capture_of(folder)

@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int32, UInt8
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from simscale.geometry.se3 import inverse
 from simscale.splats.capture import Capture
@@ -29,6 +29,11 @@ class StartSettings:
 
     voxel: float = 0.15
     """Side of the street's voxels, m (MTGS)."""
+    near: float = 20.0
+    """Up to this distance from the nearest camera voxels have that side, m; they double with every doubling of the
+    distance (ours: a voxel then covers as many pixels far away as near by). 0: the same everywhere, as MTGS."""
+    most: int = 0
+    """Street points are thinned by larger voxels until they are at most so many; 0: no limit (ours)."""
     agent_voxel: float = 0.05
     """Side of an agent's, m (ours: a car has few points, and its shape matters)."""
     neighbours: int = 20
@@ -76,10 +81,27 @@ def start_points(capture: Capture, settings: StartSettings | None = None) -> Sta
         xyz, rgb = triangulated(capture, chosen.stereo)
         method = "triangulated"
     if capture.metric:
-        xyz, rgb = voxels(xyz, rgb, side=chosen.voxel)
-    kept = usual(xyz, neighbours=chosen.neighbours, deviations=chosen.outlier_deviations)
-    street = np.full(int(kept.sum()), -1, dtype=np.int32)
-    return StartPoints(xyz=xyz[kept], rgb=rgb[kept], owner=street, method=method)
+        xyz, rgb = _street(capture, xyz, rgb, chosen)
+    else:
+        kept = usual(xyz, neighbours=chosen.neighbours, deviations=chosen.outlier_deviations)
+        xyz, rgb = xyz[kept], rgb[kept]
+    return StartPoints(xyz=xyz, rgb=rgb, owner=np.full(len(xyz), -1, dtype=np.int32), method=method)
+
+
+def _street(capture: Capture, xyz: Array, rgb: Array, settings: StartSettings) -> tuple[Array, Array]:
+    """Points of the street, thinned and without outliers."""
+    camera = capture.frames.world_from_camera[:, :3, 3]
+    side = settings.voxel
+    while True:
+        points, colours = graded_voxels(xyz, rgb, camera, side=side, near=settings.near)
+        kept = usual(points, neighbours=settings.neighbours, deviations=settings.outlier_deviations)
+        if not 0 < settings.most < kept.sum():
+            return points[kept], colours[kept]
+        side *= GROWTH
+
+
+GROWTH = 1.15
+"""Of the voxels' side from one try to the next, where there are too many points (ours)."""
 
 
 def _from_lidar(capture: Capture, settings: StartSettings) -> StartPoints:
@@ -87,9 +109,7 @@ def _from_lidar(capture: Capture, settings: StartSettings) -> StartPoints:
     rgb, known = coloured(capture, width=settings.colour_width, owner=owner)
     xyz = _in_own_frames(capture, owner)
     street = known & (owner < 0)
-    parts = [(*voxels(xyz[street], rgb[street], side=settings.voxel), -1)]
-    kept = usual(parts[0][0], neighbours=settings.neighbours, deviations=settings.outlier_deviations)
-    parts[0] = (parts[0][0][kept], parts[0][1][kept], -1)
+    parts = [(*_street(capture, xyz[street], rgb[street], settings), -1)]
     for agent in np.unique(owner[known & (owner >= 0)]):
         own = known & (owner == agent)
         parts.append((*voxels(xyz[own], rgb[own], side=settings.agent_voxel), int(agent)))
@@ -117,6 +137,23 @@ def _in_own_frames(capture: Capture, owner: Int32[Array, " p"]) -> Float32[Array
     return xyz
 
 
+def graded_voxels(
+    xyz: Float[Array, "p 3"], rgb: UInt8[Array, "p 3"], camera: Float[Array, "c 3"], *, side: float, near: float
+) -> tuple[Float32[Array, "v 3"], UInt8[Array, "v 3"]]:
+    """One point a voxel, whose side doubles with every doubling of the distance from the nearest camera beyond `near`.
+
+    The distance is that of the middle of a voxel four times as wide as the first, so that a voxel has one side.
+    """
+    if near <= 0 or not len(xyz):
+        return voxels(xyz, rgb, side=side)
+    block = 4 * side
+    middle = (np.floor(np.asarray(xyz, dtype=np.float64) / block) + 0.5) * block
+    distance, _ = KDTree(np.unique(np.round(camera, 2), axis=0)).query(middle)
+    level = np.ceil(np.log2(np.maximum(distance / near, 1.0))).astype(int)
+    parts = [voxels(xyz[level == i], rgb[level == i], side=side * 2.0**i) for i in np.unique(level)]
+    return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
+
+
 def voxels(
     xyz: Float[Array, "p 3"], rgb: UInt8[Array, "p 3"], *, side: float
 ) -> tuple[Float32[Array, "v 3"], UInt8[Array, "v 3"]]:
@@ -138,6 +175,6 @@ def usual(xyz: Float[Array, "p 3"], *, neighbours: int, deviations: float) -> Bo
     """Points that are as near to their neighbours as most others are."""
     if len(xyz) <= neighbours:
         return np.ones(len(xyz), dtype=bool)
-    distance, _ = cKDTree(xyz).query(xyz, k=neighbours + 1)
+    distance, _ = KDTree(xyz).query(xyz, k=neighbours + 1)
     mean = distance[:, 1:].mean(axis=1)
     return mean <= mean.mean() + deviations * mean.std()

@@ -16,6 +16,7 @@ from jaxtyping import Float
 from simscale.geometry.se3 import inverse, matrix_of
 from simscale.scene import BadInput
 from simscale.splats.capture import NO_AGENTS, NO_POSES, NO_SWEEPS, Capture, Points, frames_of
+from simscale.splats.files_ply import LARGEST
 from simscale.splats.source_colmap_binary import BinaryFile
 from simscale.splats.source_reading import inside, numbers_of, read_text, size_of
 
@@ -251,6 +252,8 @@ def _points(model: Path) -> Points:
     else:
         rows = np.zeros((0, 6))
     rows = rows.reshape(-1, 6)
+    if not (np.abs(rows) < LARGEST).all():
+        raise BadInput(model, "points3D", "not finite or huge", f"finite numbers below {LARGEST:g}")
     return Points(xyz=rows[:, :3].astype(np.float32), rgb=np.clip(rows[:, 3:], 0, 255).astype(np.uint8))
 
 
@@ -262,6 +265,4 @@ def _binary_points(path: Path) -> Float[Array, "p 6"]:
         for number in range(count):
             _, *rows[number], _, seen = file.take(one)
             file.skip(8 * seen)
-    if not np.isfinite(rows).all():
-        raise BadInput(path, "points", "not finite", "finite coordinates")
     return rows

@@ -12,7 +12,7 @@ import numpy as np
 
 from simscale.scene import BadInput
 from simscale.splats.capture import NO_AGENTS, NO_POINTS, NO_POSES, NO_SWEEPS, Capture, Points, frames_of
-from simscale.splats.files_ply import read_vertices
+from simscale.splats.files_ply import LARGEST, read_vertices
 from simscale.splats.source_reading import (
     inside,
     number_of,
@@ -133,9 +133,10 @@ def _points(file: Path, content: dict[str, Any]) -> Points:
     lacking = [axis for axis in "xyz" if axis not in vertices]
     if lacking:
         raise BadInput(path, "properties", f"without {lacking[0]}", "points with x, y, z")
-    xyz = np.stack([vertices[axis] for axis in "xyz"], axis=-1).astype(np.float32)
-    if not np.isfinite(xyz).all():
-        raise BadInput(path, "x, y, z", "not finite", "finite coordinates")
+    xyz = np.stack([vertices[axis] for axis in "xyz"], axis=-1)
+    if not (np.abs(xyz) < LARGEST).all():
+        raise BadInput(path, "x, y, z", "not finite or huge", f"finite numbers below {LARGEST:g}")
+    xyz = xyz.astype(np.float32)
     if not {"red", "green", "blue"} <= set(vertices):
         return Points(xyz=xyz, rgb=np.full((len(xyz), 3), 128, dtype=np.uint8))
     rgb = np.stack([vertices[colour] for colour in ("red", "green", "blue")], axis=-1)
