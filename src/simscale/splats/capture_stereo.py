@@ -30,7 +30,7 @@ class StereoSettings:
 
     width: int = 640
     """Of the photographs, pixels."""
-    photographs: int = 40
+    photographs: int = 24
     """In which points are looked for, evenly chosen."""
     neighbours: int = 4
     """Photographs that each is compared with."""
