@@ -36,7 +36,6 @@ def made(tmp_path_factory, tiny_dataset, words) -> tuple[Path, dict]:
     out = tmp_path_factory.mktemp("rewards") / "store"
     done = asked(*command(tiny_dataset, words, out))
     assert done.returncode == 0, done.stderr
-    assert "rewards: 14/" in done.stderr or "tokens" in done.stderr
     return out, told(done.stdout)
 
 
@@ -71,7 +70,7 @@ def test_two_workers_and_an_interruption_leave_the_same_bytes(made, tiny_dataset
     while not list(tmp_path.glob("o/index/*.parquet")) and first.poll() is None:
         time.sleep(0.05)
     os.killpg(first.pid, signal.SIGINT)
-    _, words_of_it = first.communicate(timeout=120)
+    _, words_of_it = first.communicate(timeout=300)
     assert first.returncode in (0, 130), words_of_it  # it may have been faster
     again = asked(*command(tiny_dataset, words, tmp_path / "o", "--workers", 2))
     assert again.returncode == 0, again.stderr

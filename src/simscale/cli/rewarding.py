@@ -46,7 +46,7 @@ class RewardsReport:
     trajectories: int  # of the vocabulary
     progress: ProgressMode  # that the means below are of
     tokens: int
-    by_driver: dict[str, dict[str, float]]  # tokens, and over them the means of `COLUMNS`, `best` and `forgiven`
+    by_driver: dict[str, dict[str, int | float]]  # tokens, and over them the means of `COLUMNS`, `best` and `forgiven`
     unexplained: int  # tokens of pickles whose total is not that of their sub-scores
     digest: str
     bytes: int

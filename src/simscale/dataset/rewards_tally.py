@@ -32,7 +32,7 @@ class Tally:
                 self._sums.setdefault((one.driver, mode), Counter()).update(self._of(one, mode))
             yield one
 
-    def _of(self, one: TokenRewards, mode: ProgressMode) -> dict[str, float]:
+    def _of(self, one: TokenRewards, mode: ProgressMode) -> dict[str, int | float]:
         code = one.coded
         table = plain_table() if len(self._modes) == 1 else progress_table(code.best_m, code.expert_m, mode)
         rewards = rewards_of(code.row[None], table[None], code.failed[None], size=self._size, human_filter="fixed")
@@ -40,7 +40,7 @@ class Tally:
         return {"tokens": 1, "best": float(rewards.total.max()), "forgiven": float(code.failed.any()), **means}
 
 
-def means_of(rows: Sequence[dict[str, Any]], progress: ProgressMode) -> dict[str, dict[str, float]]:
+def means_of(rows: Sequence[dict[str, Any]], progress: ProgressMode) -> dict[str, dict[str, int | float]]:
     """Means over tokens, by driver; the sums do not depend on the order of the rows."""
     means = {}
     for who in sorted({row["driver"] for row in rows}):
