@@ -71,12 +71,12 @@ class LtfLoss:
 
 def ltf_loss(output: PerceptionOutput, targets: LtfTargets, *, config: LtfLossConfig) -> LtfLoss:
     """The loss of a batch. A term that nobody takes part in is 0."""
-    imitate = _mask(targets.imitate, output.trajectory)
-    auxiliary = _mask(targets.auxiliary, output.trajectory)
+    imitate = taking_part(targets.imitate, output.trajectory)
+    auxiliary = taking_part(targets.auxiliary, output.trajectory)
     error = (output.trajectory - targets.trajectory).abs().mean(dim=(1, 2))
-    trajectory = _mean(error, imitate, config)
+    trajectory = masked_mean(error, imitate, config)
     agent_class, agent_box = _agent_terms(output, targets, auxiliary, config)
-    bev_semantic = _mean(_map_error(output.bev_semantic, targets.bev_semantic), auxiliary, config)
+    bev_semantic = masked_mean(_map_error(output.bev_semantic, targets.bev_semantic), auxiliary, config)
     total = (
         config.trajectory_weight * trajectory
         + config.agent_class_weight * agent_class
@@ -88,11 +88,13 @@ def ltf_loss(output: PerceptionOutput, targets: LtfTargets, *, config: LtfLossCo
     )
 
 
-def _mask(mask: Bool[Tensor, " b"] | None, like: Float[Tensor, "b ..."]) -> Float[Tensor, " b"]:
+def taking_part(mask: Bool[Tensor, " b"] | None, like: Float[Tensor, "b ..."]) -> Float[Tensor, " b"]:
+    """Who takes part, as 0 and 1; everybody where there is no mask."""
     return like.new_ones(len(like)) if mask is None else mask.to(like)
 
 
-def _mean(term: Float[Tensor, " b"], mask: Float[Tensor, " b"], config: LtfLossConfig) -> Float[Tensor, ""]:
+def masked_mean(term: Float[Tensor, " b"], mask: Float[Tensor, " b"], config: LtfLossConfig) -> Float[Tensor, ""]:
+    """Mean over those who take part, 0 where nobody does; with `legacy_mean`, over everybody."""
     # where, not times: a sample that is left out may hold anything, and its infinity must not become a NaN
     count = len(mask) if config.legacy_mean else mask.sum().clamp(min=1.0)
     return torch.where(mask > 0, term, 0.0).sum() / count
@@ -123,7 +125,7 @@ def _agent_terms(
     presence = functional.binary_cross_entropy_with_logits(output.agent_labels, present, reduction="none").mean(dim=1)
     taught = torch.where(mask[:, None] > 0, present, 0.0)
     error = (output.agent_states - states).abs().sum(dim=-1)
-    return _mean(presence, mask, config), torch.where(taught > 0, error, 0.0).sum() / taught.sum().clamp(min=1.0)
+    return masked_mean(presence, mask, config), torch.where(taught > 0, error, 0.0).sum() / taught.sum().clamp(min=1.0)
 
 
 def _matches(

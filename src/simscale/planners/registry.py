@@ -9,7 +9,8 @@ import torch
 from jaxtyping import Float32, Shaped
 from torch import nn
 
-from simscale.planners import ltf
+from simscale.planners import diffusiondrive, ltf
+from simscale.planners.diffusiondrive_loss import DiffusionDriveLossConfig, diffusiondrive_loss
 from simscale.planners.ltf_loss import LtfLossConfig, ltf_loss
 
 Array = np.ndarray
@@ -26,6 +27,7 @@ class PlannerKind:
     outputs: tuple[str, ...] = ()  # layers whose outputs are the planner's, for optimisers that treat them apart
     trace: str = ""  # part of a weight's name that no other planner has: published checkpoints are recognised by it
     prefix: str = "agent._transfuser_model."  # what published checkpoints put before the names of the weights
+    vocabulary: str = ""  # name of the weight that holds its fixed trajectories, where it has some
     fitted: Callable[[Any, Mapping[str, tuple[int, ...]]], Any] | None = None  # (preset, shapes of weights) -> a
     #   configuration with what the weights alone decide, such as the size of a vocabulary; None: nothing
     seeded: bool = False  # inference draws noise: the model takes `seed`
@@ -49,7 +51,22 @@ PLANNERS: dict[str, PlannerKind] = {
             "_bev_semantic_head.2",
         ),
         trace="_trajectory_head._mlp.",
-    )
+    ),
+    "diffusiondrive": PlannerKind(
+        build=diffusiondrive.build,
+        loss=diffusiondrive_loss,
+        loss_config=DiffusionDriveLossConfig(),
+        presets={
+            "nano": diffusiondrive.NANO,
+            "base256": diffusiondrive.BASE256,
+            "simscale": diffusiondrive.PUBLISHED_SIMSCALE,
+            "hustvl_lidar": diffusiondrive.PUBLISHED_LIDAR,
+        },
+        outputs=diffusiondrive.OUTPUTS,
+        trace="plan_anchor",
+        vocabulary="_trajectory_head.plan_anchor",
+        seeded=True,
+    ),
 }
 
 
