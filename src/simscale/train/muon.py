@@ -39,35 +39,45 @@ class Muon(torch.optim.Optimizer):
         assert closure is None, "the loop has its own"
         for group in self.param_groups:
             taught = [p for p in group["params"] if p.grad is not None]
-            means = [self._mean_gradient(p, group["momentum"]) for p in taught]
+            if not taught:
+                continue
+            if group["weight_decay"]:
+                torch._foreach_mul_(taught, 1 - group["lr"] * group["weight_decay"])
+            means = [each.reshape(len(each), -1) for each in self._mean_gradients(taught, group["momentum"])]
             for p, along in zip(taught, orthogonalised(means), strict=True):
-                p.mul_(1 - group["lr"] * group["weight_decay"])
                 p.add_(along.view_as(p), alpha=-group["lr"] * _stretch(*along.shape))
 
-    def _mean_gradient(self, p: Tensor, momentum: float) -> Float[Tensor, "rows columns"]:
-        """Nesterov's: what the running mean will be if the next gradient is like this one."""
-        assert p.grad is not None and p.ndim >= 2
-        state = self.state[p]
-        if not state:
-            state["mean"] = torch.zeros_like(p)
-        state["mean"].lerp_(p.grad, 1 - momentum)
-        return p.grad.lerp(state["mean"], momentum).reshape(len(p), -1)
+    def _mean_gradients(self, taught: list[Tensor], momentum: float) -> list[Tensor]:
+        """Nesterov's: what the running means will be if the next gradients are like these."""
+        gradients, means = [], []
+        for p in taught:
+            assert p.grad is not None and p.ndim >= 2
+            state = self.state[p]
+            if not state:
+                state["mean"] = torch.zeros_like(p)
+            gradients.append(p.grad)
+            means.append(state["mean"])
+        torch._foreach_lerp_(means, gradients, 1 - momentum)
+        return list(torch._foreach_lerp(gradients, means, momentum))
 
 
 def orthogonalised(matrices: list[Float[Tensor, "_ _"]]) -> list[Float[Tensor, "_ _"]]:
-    """Each matrix with its singular values brought near to 1 (0.7 to 1.2), those of one shape at once.
+    """Each matrix with its singular values brought near to 1 (0.7 to 1.2).
 
-    Every iterate is a polynomial of `X X'` times the first `X`, so all but two products are of the smaller side alone.
+    Every iterate is a polynomial of `X X'` times the first `X`, so all but two products are of the smaller side alone,
+    and matrices that share a smaller side go through them together.
     """
-    alike = defaultdict(list)
+    alike: dict[int, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
     for place, matrix in enumerate(matrices):
-        alike[tuple(sorted(matrix.shape))].append(place)
+        alike[min(matrix.shape)][max(matrix.shape)].append(place)
     done: dict[int, Tensor] = {}
-    for places in alike.values():
-        wide = torch.stack([_wide(matrices[place]) for place in places])
-        for place, one in zip(places, _newton_schulz(wide), strict=True):
-            rows, columns = matrices[place].shape
-            done[place] = one if rows <= columns else one.T
+    for by_length in alike.values():
+        wide = [_unit(torch.stack([_wide(matrices[place]) for place in places])) for places in by_length.values()]
+        factors = _newton_schulz(torch.cat([x @ x.mT for x in wide])).split([len(x) for x in wide])
+        for places, x, factor in zip(by_length.values(), wide, factors, strict=True):
+            for place, one in zip(places, factor @ x, strict=True):
+                rows, columns = matrices[place].shape
+                done[place] = one if rows <= columns else one.T
     return [done[place] for place in range(len(matrices))]
 
 
@@ -75,18 +85,21 @@ def _wide(matrix: Float[Tensor, "_ _"]) -> Float[Tensor, "_ _"]:
     return matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
 
 
-def _newton_schulz(x: Float[Tensor, "n rows columns"]) -> Float[Tensor, "n rows columns"]:
+def _unit(x: Float[Tensor, "n rows columns"]) -> Float[Tensor, "n rows columns"]:
+    return x / (x.norm(dim=(1, 2), keepdim=True) + SMALLEST_NORM)
+
+
+def _newton_schulz(gram: Float[Tensor, "n rows rows"]) -> Float[Tensor, "n rows rows"]:
+    """What to multiply each `X` by, from its `X X'`."""
     a, b, c = NEWTON_SCHULZ
-    x = x / (x.norm(dim=(1, 2), keepdim=True) + SMALLEST_NORM)
-    gram = x @ x.mT
-    whole = torch.eye(x.shape[1], dtype=x.dtype, device=x.device).expand_as(gram)
+    whole = gram
     for iteration in range(ITERATIONS):
-        factor = b * gram + c * (gram @ gram)
+        factor = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
         factor.diagonal(dim1=1, dim2=2).add_(a)
-        whole = factor @ whole
+        whole = factor if iteration == 0 else factor @ whole
         if iteration + 1 < ITERATIONS:
             gram = factor @ gram @ factor
-    return whole @ x
+    return whole
 
 
 def _stretch(rows: int, columns: int) -> float:
