@@ -15,7 +15,7 @@ from torch import Tensor
 
 from simscale.splats.gaussians import Gaussians
 from simscale.splats.lanes import take_ticket
-from simscale.splats.project import LOOPS
+from simscale.splats.records import LOOPS
 
 CHUNK = 4096
 """Gaussians that one thread takes at a time."""

@@ -25,8 +25,7 @@ from simscale.splats.lanes import (
     take_ticket,
     where,
 )
-from simscale.splats.project import LOOPS
-from simscale.splats.records import EXTRAS, TILE
+from simscale.splats.records import EXTRAS, LOOPS, TILE
 
 SPENT = np.float32(1e-4)
 """Transmittance at which a pixel is finished, as in gsplat."""

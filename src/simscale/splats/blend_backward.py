@@ -14,10 +14,10 @@ from numba import njit, prange
 
 from simscale.splats import records as rec
 from simscale.splats.blend import AHEAD, HALF, ONE, ZERO, exp_minus
+from simscale.splats.lane_moves import lane_sums
 from simscale.splats.lanes import (
     any_of,
     counting,
-    lane_sums,
     lanes_of,
     load,
     magnitude,
@@ -28,8 +28,7 @@ from simscale.splats.lanes import (
     take_ticket,
     where,
 )
-from simscale.splats.project import LOOPS
-from simscale.splats.records import TILE
+from simscale.splats.records import LOOPS, TILE
 
 
 @njit(cache=True, error_model="numpy")

@@ -5,7 +5,7 @@ same. Compared with loops that a compiler may or may not vectorise, the branchy 
 times faster, and no library of vector mathematics is needed.
 
     sum = load(x, i) + 2 * load(y, i)          # + - * / with lanes or a float32 on either side
-    store(z, i, where(sum <= limit, sum, zero))  # comparisons give Flags, which combine with &
+    store(z, i, where(sum <= limit, sum, zero))  # comparisons give flags, which combine with &
 
 Indices count elements of a flat, C-contiguous float32 array, and nothing checks that sixteen of them exist.
 """
@@ -49,7 +49,7 @@ def _spread(builder, kind, value):
     return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(WORD, LANES), [0] * LANES))
 
 
-def _operator(function, result, instruction: str, *head) -> None:
+def _operator(function, result, instruction: str, *head, **options) -> None:
     """Gives `function` (of the module `operator`) a meaning for lanes with lanes or a float32."""
     pairs = [(float32x16, float32x16), (float32x16, types.float32), (types.float32, float32x16)]
 
@@ -62,16 +62,20 @@ def _operator(function, result, instruction: str, *head) -> None:
         @lower_builtin(function, *pair)
         def _code(context, builder, sig, args):
             left, right = (_spread(builder, kind, value) for kind, value in zip(sig.args, args, strict=True))
-            return getattr(builder, instruction)(*head, left, right)
+            return getattr(builder, instruction)(*head, left, right, **options)
 
 
-_operator(operator.add, float32x16, "fadd")
-_operator(operator.sub, float32x16, "fsub")
-_operator(operator.mul, float32x16, "fmul")
+FUSED = ("contract",)
+"""A product and the sum that takes it may become one instruction, which rounds once."""
+
+_operator(operator.add, float32x16, "fadd", flags=FUSED)
+_operator(operator.sub, float32x16, "fsub", flags=FUSED)
+_operator(operator.mul, float32x16, "fmul", flags=FUSED)
 _operator(operator.truediv, float32x16, "fdiv")
 _operator(operator.lt, bool16, "fcmp_ordered", "<")
 _operator(operator.le, bool16, "fcmp_ordered", "<=")
 _operator(operator.gt, bool16, "fcmp_ordered", ">")
+_operator(operator.ge, bool16, "fcmp_ordered", ">=")
 
 
 @infer_global(operator.and_)
@@ -146,23 +150,42 @@ def multiply_add(typing, a, b, c):
     return float32x16(*(kind if kind == float32x16 else types.float32 for kind in (a, b, c))), codegen
 
 
-@intrinsic
-@no_type_check
-def smaller(typing, a, b):
-    """The smaller of each lane and a float32."""
+def _chosen(comparison: str):
+    """An intrinsic that takes from each pair of lanes the one that compares so with the other."""
 
-    def codegen(context, builder, sig, args):
-        limit = _spread(builder, types.float32, args[1])
-        return builder.select(builder.fcmp_ordered("<", args[0], limit), args[0], limit)
+    @intrinsic
+    @no_type_check
+    def chosen(typing, a, b):
+        def codegen(context, builder, sig, args):
+            a, b = (_spread(builder, kind, value) for kind, value in zip(sig.args, args, strict=True))
+            return builder.select(builder.fcmp_ordered(comparison, a, b), a, b)
 
-    return float32x16(float32x16, types.float32), codegen
+        return float32x16(a, b if b == float32x16 else types.float32), codegen
+
+    return chosen
 
 
-@intrinsic
-@no_type_check
-def magnitude(typing, a):
-    """Absolute values."""
-    return float32x16(float32x16), lambda context, builder, sig, args: _llvm(builder, "llvm.fabs.v16f32", VECTOR, args)
+smaller = _chosen("<")
+"""The smaller of lanes and of lanes or a float32; the latter where the former is NaN."""
+larger = _chosen(">")
+"""The larger of the two; the latter where the former is NaN."""
+
+
+def _function(name: str, words: str):
+    """An intrinsic for one of LLVM's functions of one number."""
+
+    @intrinsic
+    @no_type_check
+    def function(typing, a):
+        return float32x16(float32x16), lambda context, builder, sig, args: _llvm(builder, name, VECTOR, args)
+
+    function.__doc__ = words
+    return function
+
+
+magnitude = _function("llvm.fabs.v16f32", "Absolute values.")
+root_of = _function("llvm.sqrt.v16f32", "Square roots.")
+floor_of = _function("llvm.floor.v16f32", "The next whole numbers below.")
 
 
 @intrinsic
@@ -186,30 +209,39 @@ def any_of(typing, flags):
 
 @intrinsic
 @no_type_check
-def lane_sums(typing, *vectors):
-    """Lane i becomes the sum over the lanes of the i-th vector; lanes without a vector become 0.
-
-    A tree of halves: each step packs two vectors into one, so that sixteen sums cost little more than one.
-    """
-    count = len(vectors)
+def bits_of(typing, flags):
+    """Flags as the bits of an integer, the first lane's lowest."""
 
     def codegen(context, builder, sig, args):
-        parts = [*(builder.extract_value(args[0], i) for i in range(count))]
-        parts += [ir.Constant(VECTOR, [0.0] * LANES)] * (LANES - count)
-        width = LANES  # lanes that still belong to one vector
-        while width > 1:
-            half = width // 2
-            low = [LANES * side + start + i for start in range(0, LANES, width) for side in (0, 1) for i in range(half)]
-            high = [index + half for index in low]
-            low, high = (ir.Constant(ir.VectorType(WORD, LANES), indices) for indices in (low, high))
-            pairs = zip(parts[: len(parts) // 2], parts[len(parts) // 2 :], strict=True)
-            parts = [
-                builder.fadd(builder.shuffle_vector(a, b, low), builder.shuffle_vector(a, b, high)) for a, b in pairs
-            ]
-            width = half
-        return parts[0]
+        return builder.zext(builder.bitcast(args[0], ir.IntType(LANES)), ir.IntType(64))
 
-    return float32x16(types.StarArgTuple(vectors)), codegen
+    return types.int64(bool16), codegen
+
+
+@intrinsic
+@no_type_check
+def load_where(typing, array, index, flags):
+    """Elements from `index` on in the lanes that are flagged, 0 in the others, whose elements need not exist."""
+
+    def codegen(context, builder, sig, args):
+        pointer = _pointer(context, builder, sig.args[0], *args[:2])
+        rest = ir.Constant(VECTOR, [0.0] * LANES)
+        return _llvm(builder, "llvm.masked.load.v16f32.p0", VECTOR, [pointer, WORD(4), args[2], rest])
+
+    return float32x16(array, types.intp, bool16), codegen
+
+
+@intrinsic
+@no_type_check
+def store_where(typing, array, index, lanes, flags):
+    """Writes the lanes that are flagged to the elements from `index` on."""
+
+    def codegen(context, builder, sig, args):
+        pointer = _pointer(context, builder, sig.args[0], *args[:2])
+        _llvm(builder, "llvm.masked.store.v16f32.p0", ir.VoidType(), [args[2], pointer, WORD(4), args[3]])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, float32x16, bool16), codegen
 
 
 @intrinsic

@@ -14,7 +14,7 @@ from numba import get_num_threads, njit, prange
 from torch import Tensor
 
 from simscale.splats.lanes import take_ticket
-from simscale.splats.project import LOOPS
+from simscale.splats.records import LOOPS
 
 REACH = 5
 """Pixels on each side of a window's centre."""

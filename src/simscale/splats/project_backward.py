@@ -1,216 +1,299 @@
 """From gradients by records to gradients by the raw parameters of Gaussians and by the camera's pose.
 
-Everything of the projection that gradients need is computed again: reading it back would cost more. Chunks of
-Gaussians write rows of their own; a pose's gradient is summed within chunks and then over chunks, always in one order.
+Sixteen records at a time. What gradients need of the projection is computed again: reading it back would cost more.
+Chunks of Gaussians write rows of their own; a pose's gradient is summed within chunks and then over chunks, always in
+one order.
 """
 
-import math
 from typing import no_type_check
 
 import numpy as np
 from numba import njit, prange
 
 from simscale.splats import records as rec
-from simscale.splats.harmonics import harmonics, harmonics_slope
-from simscale.splats.lanes import take_ticket
-from simscale.splats.project import (
-    LOOPS,
-    PLAIN,
-    SPAN,
+from simscale.splats.harmonics import CONSTANT, harmonics, harmonics_slope
+from simscale.splats.lane_functions import sigmoid_of
+from simscale.splats.lane_moves import transposed
+from simscale.splats.lanes import LANES, lanes_of, load, root_of, store, take_ticket, where
+from simscale.splats.project import put
+from simscale.splats.projection import (
+    FIELDS,
     camera_point,
     compensation_of,
     footprint,
+    gather,
+    offset_of,
     perspective,
-    scale_of,
+    shape_of,
     spread_of,
-    unit_quat,
 )
-from simscale.splats.records import EXTRAS, WORDS
-from simscale.splats.vectors import by_parts, cross, dot, into, rotation_of, row, weighted
+from simscale.splats.records import EXTRAS, LOOPS, SPAN, WORDS
+from simscale.splats.sh_rows import pull_colour
+from simscale.splats.vectors import by_parts, cross, dot, into, quat_pull, rotation_of, row, weighted
 
+f32 = np.float32
+NONE, HALF, ONE, TWO = f32(0), f32(0.5), f32(1), f32(2)
 POSE = 15
 """Numbers of a camera's gradient: rotation by rows, translation, and centre as the colours see it."""
 
 
 @njit(cache=True, error_model="numpy")
 @no_type_check
-def _by_spread(record, sums, xx, xy, yy, det, sharp, sigmoid, eye):
+def _read(block):
+    """Sixteen vectors that lie one after another, transposed: from records to their fields, or back."""
+    return transposed(
+        load(block, 0),
+        load(block, 16),
+        load(block, 32),
+        load(block, 48),
+        load(block, 64),
+        load(block, 80),
+        load(block, 96),
+        load(block, 112),
+        load(block, 128),
+        load(block, 144),
+        load(block, 160),
+        load(block, 176),
+        load(block, 192),
+        load(block, 208),
+        load(block, 224),
+        load(block, 240),
+    )
+
+
+@njit(cache=True, error_model="numpy")
+@no_type_check
+def _by_spread(eye, record, sums, spread, sigmoid):
     """Gradients by the covariance's xx, xy and yy, by the area's square `sharp` alone, and by sigmoid(logit)."""
-    slope, root = record[rec.SLOPE], record[rec.ROOT]
-    by_root, by_slope, by_flat = 2 * sums[rec.SUM_QQ] / root, -2 * root * sums[rec.SUM_QY], sums[rec.SUM_YY]
+    _, _, yy, det, sharp = spread
+    slope, root, per_yy = record[rec.SLOPE], record[rec.ROOT], ONE / yy
+    by_slope = root * sums[rec.SUM_QY] * -TWO
     # root = (2 w)^-1/2 with w = xx - xy^2 / yy, slope = xy / yy, flat = 1 / (2 yy)
-    by_w = -by_root * root * root * root
-    by_xy = by_slope / yy - 2 * slope * by_w
-    by_yy = slope * slope * by_w - by_slope * slope / yy - by_flat * 0.5 / (yy * yy)
-    by_opacity = -sums[rec.SUM] / record[rec.OPACITY]
+    by_w = root * root * sums[rec.SUM_QQ] * -TWO
+    by_xy = by_slope * per_yy - TWO * slope * by_w
+    by_yy = slope * slope * by_w - (by_slope * slope + HALF * sums[rec.SUM_YY] * per_yy) * per_yy
     factor = compensation_of(eye, det, sharp)
-    by_sharp, by_trace = 0.0, 0.0
-    if eye.antialiased and factor > eye.min_compensation and sharp > 0:
-        by_ratio = by_opacity * sigmoid * 0.5 / factor
-        by_sharp = by_ratio * (det - sharp) / (det * det)
-        by_trace = -by_ratio * sharp * eye.eps2d / (det * det)
+    by_opacity = NONE - sums[rec.SUM] / record[rec.OPACITY]
+    if not eye.antialiased:
+        return by_w, by_xy, by_yy, lanes_of(NONE), by_opacity
+    # factor^2 = sharp / det with det = sharp + eps2d (trace + eps2d)
+    free = (eye.min_compensation < factor) & (sharp > NONE)
+    by_ratio = where(free, by_opacity * sigmoid * HALF / factor, lanes_of(NONE)) / det
+    by_sharp = by_ratio * (det - sharp) / det
+    by_trace = NONE - by_ratio * sharp / det * eye.eps2d
     return by_w + by_trace, by_xy, by_yy + by_trace, by_sharp, by_opacity * factor
 
 
 @njit(cache=True, error_model="numpy")
 @no_type_check
-def _by_colour(degree, x, y, z, sh_rest, g_rest, i, red, green, blue, basis, share):
-    """Adds the gradients by the harmonics' coefficients; returns that by the direction (x, y, z)."""
-    harmonics(degree, x, y, z, basis)
-    for k in range((degree + 1) ** 2 - 1):
-        share[k] = sh_rest[i, k, 0] * red + sh_rest[i, k, 1] * green + sh_rest[i, k, 2] * blue
-        g_rest[i, k, 0] += basis[k] * red
-        g_rest[i, k, 1] += basis[k] * green
-        g_rest[i, k, 2] += basis[k] * blue
-    return harmonics_slope(degree, x, y, z, share)
-
-
-@njit(cache=True, error_model="numpy")
-@no_type_check
-def _by_quat(w, x, y, z, length, g):
-    """Gradient by the unnormalised quaternion, from the gradient `g` by the rotation's rows."""
-    gw = 2 * (x * (g[2][1] - g[1][2]) + y * (g[0][2] - g[2][0]) + z * (g[1][0] - g[0][1]))
-    gx = 2 * (w * (g[2][1] - g[1][2]) + y * (g[0][1] + g[1][0]) + z * (g[0][2] + g[2][0]) - 2 * x * (g[1][1] + g[2][2]))
-    gy = 2 * (w * (g[0][2] - g[2][0]) + x * (g[0][1] + g[1][0]) + z * (g[1][2] + g[2][1]) - 2 * y * (g[0][0] + g[2][2]))
-    gz = 2 * (w * (g[1][0] - g[0][1]) + x * (g[0][2] + g[2][0]) + y * (g[1][2] + g[2][1]) - 2 * z * (g[0][0] + g[1][1]))
-    along = gw * w + gx * x + gy * y + gz * z
-    return (gw - along * w) / length, (gx - along * x) / length, (gy - along * y) / length, (gz - along * z) / length
-
-
-@njit(cache=True, error_model="numpy")
-@no_type_check
-def _turn_one(i, record, sums, means, log_scales, quats, logit_opacity, sh_rest, eye, basis, share, grads, pose):
-    """Adds one Gaussian's gradients to its rows of `grads` and to `pose`; returns those by its centre in the image."""
-    g_means, g_scales, g_quats, g_opacity, g_dc, g_rest = grads
-    R = eye.rotation
-    mean = row(means, i)
-    p = camera_point(eye, mean)
-    w, x, y, z, length = unit_quat(quats, i)
-    axes, scale = rotation_of(w, x, y, z), scale_of(log_scales, i)
-    right, down = footprint(eye, p, scale, axes)
-    xx, xy, yy, det, sharp = spread_of(right, down, eye.eps2d)
-    sigmoid = 1 / (1 + math.exp(-logit_opacity[i]))
-
-    # centre, covariance and opacity
-    slope, root = float(record[rec.SLOPE]), float(record[rec.ROOT])
-    by_u = -2 * root * sums[rec.SUM_Q]
-    by_v = 2 * root * slope * sums[rec.SUM_Q] - 2 * record[rec.FLAT] * sums[rec.SUM_Y]
-    by_xx, by_xy, by_yy, by_sharp, by_sigmoid = _by_spread(record, sums, xx, xy, yy, det, sharp, sigmoid, eye)
-    g_opacity[i] += by_sigmoid * sigmoid * (1 - sigmoid)
-
-    # the footprint's rows: xx = |right|^2, xy = right . down, yy = |down|^2, sharp = |right x down|^2
+def _by_footprint(right, down, by_xx, by_xy, by_yy, by_sharp):
+    """Gradients by the footprint's rows: xx = |right|^2, xy = right . down, yy = |down|^2, sharp = |right x down|^2."""
     area = cross(right, down)
-    by_right = weighted(2 * by_xx, right, by_xy, down)
-    by_right = weighted(1, by_right, 2 * by_sharp, cross(down, area))
-    by_down = weighted(2 * by_yy, down, by_xy, right)
-    by_down = weighted(1, by_down, 2 * by_sharp, cross(area, right))
+    by_right = weighted(TWO * by_xx, right, by_xy, down)
+    by_down = weighted(TWO * by_yy, down, by_xy, right)
+    twice = TWO * by_sharp
+    return weighted(ONE, by_right, twice, cross(down, area)), weighted(ONE, by_down, twice, cross(area, right))
+
+
+@njit(cache=True, error_model="numpy")
+@no_type_check
+def _by_point(eye, p, jacobian, by_jacobian, by_u, by_v, by_depth):
+    """Gradient by the point in the camera's frame, from those by the Jacobian, the image's centre and the depth."""
+    j00, j02, j11, j12 = jacobian
+    by_j00, by_j02, by_j11, by_j12 = by_jacobian
+    near, limits, none = ONE / p[2], eye.tangents, lanes_of(NONE)
+    by_x, by_y = by_u * eye.fx * near, by_v * eye.fy * near
+    by_z = by_depth - (by_x * p[0] + by_y * p[1] + by_j00 * j00 + by_j02 * j02 + by_j11 * j11 + by_j12 * j12) * near
+    # where the Jacobian's place is clamped, it does not move with the point
+    x, y = p[0] * near, p[1] * near
+    by_j02 = where((limits[0] < x) & (x < limits[1]), by_j02, none) * near
+    by_j12 = where((limits[2] < y) & (y < limits[3]), by_j12, none) * near
+    by_z = by_z - by_j02 * j02 - by_j12 * j12
+    return by_x - by_j02 * eye.fx * near, by_y - by_j12 * eye.fy * near, by_z
+
+
+@njit(cache=True, error_model="numpy")
+@no_type_check
+def _add_pose(pose, eye, jacobian, by_right, by_down, by_p, mean, by_toward):
+    """Adds to the pose's gradient [15 16]: point = rotation mean + translation, and the rotation in the footprint."""
+    j00, j02, j11, j12 = jacobian
     for axis in range(3):
-        g_scales[i, axis] += by_right[axis] * right[axis] + by_down[axis] * down[axis]
+        first = j00 * by_right[axis] + by_p[0] * mean[axis]
+        second = j11 * by_down[axis] + by_p[1] * mean[axis]
+        third = j02 * by_right[axis] + j12 * by_down[axis] + by_p[2] * mean[axis]
+        at = axis * LANES
+        store(pose, at, load(pose, at) + first)
+        store(pose, at + 3 * LANES, load(pose, at + 3 * LANES) + second)
+        store(pose, at + 6 * LANES, load(pose, at + 6 * LANES) + third)
+        store(pose, at + 9 * LANES, load(pose, at + 9 * LANES) + by_p[axis])
+        store(pose, at + 12 * LANES, load(pose, at + 12 * LANES) - by_toward[axis])
+
+
+@njit(cache=True, error_model="numpy")
+@no_type_check
+def _pull_shapes(eye, shapes, record, sums, by_offset, pose, out):
+    """Gradients of sixteen Gaussians but for their colours.
+
+    Args:
+        eye: The camera.
+        shapes: From `gather`.
+        record: Their records' fields.
+        sums: Their records' gradients.
+        by_offset: Gradient by the offset from the camera that colours have.
+        pose: To add the pose's gradient to.
+        out: Room for the gradients [16 16]: mean, log-scales, quaternion, logit, colour (as it comes), centre in the
+            image.
+    """
+    mean, scale, quat, per_length, logit = shape_of(shapes)
+    p = camera_point(eye, offset_of(eye, mean))
+    R, axes, jacobian = eye.rotation, rotation_of(*quat), perspective(eye, p)
+    right, down = footprint(eye, jacobian, axes, scale)
+    sigmoid = sigmoid_of(logit)
+    spread = spread_of(eye, right, down)
+    by_xx, by_xy, by_yy, by_sharp, by_sigmoid = _by_spread(eye, record, sums, spread, sigmoid)
+    by_right, by_down = _by_footprint(right, down, by_xx, by_xy, by_yy, by_sharp)
+    by_log = weighted(ONE, by_parts(by_right, right), ONE, by_parts(by_down, down))
 
     # footprint = jacobian rotation axes scale
     by_right, by_down = by_parts(by_right, scale), by_parts(by_down, scale)
-    j00, j02, j11, j12, held_x, held_y = perspective(eye, p)
+    j00, j02, j11, j12 = jacobian
     to_right, to_down = weighted(j00, row(R, 0), j02, row(R, 2)), weighted(j11, row(R, 1), j12, row(R, 2))
     by_axes = (
         weighted(to_right[0], by_right, to_down[0], by_down),
         weighted(to_right[1], by_right, to_down[1], by_down),
         weighted(to_right[2], by_right, to_down[2], by_down),
     )
-    by_quat = _by_quat(w, x, y, z, length, by_axes)
-    for part in range(4):
-        g_quats[i, part] += by_quat[part]
-    by_to_right = (dot(axes[0], by_right), dot(axes[1], by_right), dot(axes[2], by_right))
-    by_to_down = (dot(axes[0], by_down), dot(axes[1], by_down), dot(axes[2], by_down))
-    by_j00, by_j02 = dot(by_to_right, row(R, 0)), dot(by_to_right, row(R, 2))
-    by_j11, by_j12 = dot(by_to_down, row(R, 1)), dot(by_to_down, row(R, 2))
+    by_quat = quat_pull(*quat, by_axes)
+    along = by_quat[0] * quat[0] + by_quat[1] * quat[1] + by_quat[2] * quat[2] + by_quat[3] * quat[3]
+    by_right = dot(axes[0], by_right), dot(axes[1], by_right), dot(axes[2], by_right)
+    by_down = dot(axes[0], by_down), dot(axes[1], by_down), dot(axes[2], by_down)
+    by_jacobian = dot(row(R, 0), by_right), dot(row(R, 2), by_right), dot(row(R, 1), by_down), dot(row(R, 2), by_down)
 
-    # the point in the camera's frame
-    near = 1 / p[2]
-    by_x = by_u * eye.fx * near
-    by_y = by_v * eye.fy * near
-    by_z = -(by_x * p[0] + by_y * p[1]) * near + sums[rec.SUM_DEPTH]
-    by_z -= (by_j00 * j00 + by_j11 * j11 + by_j02 * j02 + by_j12 * j12) * near
-    if not held_x:
-        by_x -= by_j02 * eye.fx * near * near
-        by_z -= by_j02 * j02 * near
-    if not held_y:
-        by_y -= by_j12 * eye.fy * near * near
-        by_z -= by_j12 * j12 * near
-    by_p = (by_x, by_y, by_z)
-    by_mean = into(by_p, (row(R, 0), row(R, 1), row(R, 2)))
-
-    # colour; what was clamped at 0 does not move
-    red = sums[rec.SUM_RED] if record[rec.RED] > 0 else np.float32(0)
-    green = sums[rec.SUM_GREEN] if record[rec.GREEN] > 0 else np.float32(0)
-    blue = sums[rec.SUM_BLUE] if record[rec.BLUE] > 0 else np.float32(0)
-    g_dc[i, 0] += PLAIN * red
-    g_dc[i, 1] += PLAIN * green
-    g_dc[i, 2] += PLAIN * blue
-    dx, dy, dz = mean[0] - eye.centre[0], mean[1] - eye.centre[1], mean[2] - eye.centre[2]
-    close = 1 / math.sqrt(dx * dx + dy * dy + dz * dz)
-    toward = (dx * close, dy * close, dz * close)
-    by_toward = _by_colour(
-        eye.sh_degree, toward[0], toward[1], toward[2], sh_rest, g_rest, i, red, green, blue, basis, share
+    root, slope = record[rec.ROOT] * TWO, record[rec.SLOPE]
+    by_u = NONE - root * sums[rec.SUM_Q]
+    by_v = NONE - by_u * slope - record[rec.FLAT] * sums[rec.SUM_Y] * TWO
+    by_p = _by_point(eye, p, jacobian, by_jacobian, by_u, by_v, sums[rec.SUM_DEPTH])
+    _add_pose(pose, eye, jacobian, by_right, by_down, by_p, mean, by_offset)
+    by_mean = weighted(ONE, into(by_p, (row(R, 0), row(R, 1), row(R, 2))), ONE, by_offset)
+    fields = (
+        *by_mean,
+        *by_log,
+        (by_quat[0] - along * quat[0]) * per_length,
+        (by_quat[1] - along * quat[1]) * per_length,
+        (by_quat[2] - along * quat[2]) * per_length,
+        (by_quat[3] - along * quat[3]) * per_length,
+        by_sigmoid * sigmoid * (ONE - sigmoid),
+        *_colour_pull(record, sums),
+        by_u,
+        by_v,
     )
-    by_colour = weighted(close, by_toward, -close * dot(toward, by_toward), toward)
-    for axis in range(3):
-        g_means[i, axis] += by_mean[axis] + by_colour[axis]
-
-    # the pose: p = rotation mean + translation, and the rotation inside the footprint
-    for axis in range(3):
-        pose[axis] += j00 * by_to_right[axis] + by_x * mean[axis]
-        pose[3 + axis] += j11 * by_to_down[axis] + by_y * mean[axis]
-        pose[6 + axis] += j02 * by_to_right[axis] + j12 * by_to_down[axis] + by_z * mean[axis]
-        pose[9 + axis] += by_p[axis]
-        pose[12 + axis] -= by_colour[axis]
-    return by_u, by_v
+    put(transposed(*fields), out)
 
 
 @njit(cache=True, error_model="numpy")
 @no_type_check
-def _turn_chunk(chunk, seen, rows, sums, raw, eye, grads, by_extra, by_centre, by_centre_abs, pose):
-    """Gradients of the Gaussians of one chunk."""
-    means, log_scales, quats, logit_opacity, sh_rest = raw
-    basis, share, total = np.zeros(15, np.float32), np.zeros(15, np.float32), np.empty(WORDS, np.float32)
-    for r in range(seen.starts[chunk], seen.ends[chunk]):
-        total[:] = 0
-        for tile_row in range(rows[r] & 0xFFFF, (rows[r] >> SPAN) + 1):
-            total += sums[seen.slot[r] + tile_row]
-        record = seen.records[r]
-        by_u, by_v = _turn_one(
-            seen.gaussian[r],
-            record,
-            total,
-            means,
-            log_scales,
-            quats,
-            logit_opacity,
-            sh_rest,
-            eye,
-            basis,
-            share,
-            grads,
-            pose,
-        )
-        by_centre[r, 0], by_centre[r, 1] = by_u, by_v
-        by_centre_abs[r, 0], by_centre_abs[r, 1] = 2 * record[rec.ROOT] * total[rec.ABS_U], 2 * total[rec.ABS_V]
-        if by_extra is not None:
-            for channel in range(EXTRAS):
-                by_extra[seen.gaussian[r], channel] += total[rec.SUM_EXTRA + channel]
+def _colour_pull(record, sums):
+    """Gradients by red, green and blue; what was clamped at 0 does not move."""
+    none = lanes_of(NONE)
+    return (
+        where(record[rec.RED] > NONE, sums[rec.SUM_RED], none),
+        where(record[rec.GREEN] > NONE, sums[rec.SUM_GREEN], none),
+        where(record[rec.BLUE] > NONE, sums[rec.SUM_BLUE], none),
+    )
+
+
+@njit(cache=True, error_model="numpy")
+@no_type_check
+def _pull_colours(ids, eye, shapes, record, sums, sh_rest, each, g_rest, bases, pulls):
+    """Adds gradients by the coefficients beyond the constant ones; returns those by the offset from the camera."""
+    offset = offset_of(eye, (load(shapes, 0), load(shapes, LANES), load(shapes, 2 * LANES)))
+    per_length = ONE / root_of(dot(offset, offset))
+    toward = offset[0] * per_length, offset[1] * per_length, offset[2] * per_length
+    put(transposed(lanes_of(CONSTANT), *harmonics(eye.sh_degree, toward)), bases)
+    put(transposed(*_colour_pull(record, sums)), pulls)
+    for lane in range(ids.size):
+        at = lane * LANES
+        store(bases, at, pull_colour(ids[lane], load(bases, at), load(pulls, at), sh_rest, each, g_rest))
+    for lane in range(ids.size, LANES):
+        store(bases, lane * LANES, lanes_of(NONE))
+    by_toward = harmonics_slope(eye.sh_degree, toward, _read(bases)[1:])
+    return weighted(per_length, by_toward, NONE - per_length * dot(toward, by_toward), toward)
+
+
+@njit(cache=True, error_model="numpy")
+@no_type_check
+def _collect(seen, first, count, sums, records, totals):
+    """Copies sixteen records and the sums over their slots; lanes left over get the last record and no gradient."""
+    flat_records, flat_sums = seen.records.reshape(-1), sums.reshape(-1)
+    for lane in range(LANES):
+        r = first + min(lane, count - 1)
+        store(records, lane * LANES, load(flat_records, r * WORDS))
+        total = lanes_of(NONE)
+        if lane < count:
+            for slot in range(seen.slot[r] + (seen.rows[r] & 0xFFFF), seen.slot[r] + (seen.rows[r] >> SPAN) + 1):
+                total = total + load(flat_sums, slot * WORDS)
+        store(totals, lane * LANES, total)
+
+
+@njit(cache=True, error_model="numpy")
+@no_type_check
+def _hand_out(i, r, out, record, total, grads, by_extra, by_centre, by_centre_abs):
+    """Adds one Gaussian's gradients to its rows."""
+    for axis in range(3):
+        grads.means[i, axis] += out[axis]
+        grads.log_scales[i, axis] += out[3 + axis]
+        grads.sh_dc[i, axis] += out[11 + axis] * CONSTANT
+    for part in range(4):
+        grads.quats[i, part] += out[6 + part]
+    grads.logit_opacity[i] += out[10]
+    by_centre[r, 0], by_centre[r, 1] = out[14], out[15]
+    by_centre_abs[r, 0], by_centre_abs[r, 1] = TWO * record[rec.ROOT] * total[rec.ABS_U], TWO * total[rec.ABS_V]
+    if by_extra is not None:
+        for channel in range(EXTRAS):
+            by_extra[i, channel] += total[rec.SUM_EXTRA + channel]
+
+
+@njit(cache=True, error_model="numpy")
+@no_type_check
+def _pull_chunk(start, end, seen, sums, raw, eye, grads, by_extra, by_centre, by_centre_abs):
+    """Gradients of the records `start` to `end`; returns the pose's."""
+    shapes, records, totals = np.empty(FIELDS * LANES, f32), np.empty(LANES * WORDS, f32), np.empty(LANES * WORDS, f32)
+    bases, out, pose = np.empty(LANES * LANES, f32), np.empty(LANES * LANES, f32), np.zeros(POSE * LANES, f32)
+    sh_rest, g_rest, each = raw.sh_rest.reshape(-1), grads.sh_rest.reshape(-1), 3 * raw.sh_rest.shape[1]
+    for first in range(start, end, LANES):
+        ids = seen.gaussian[first : min(first + LANES, end)]
+        gather(raw, ids, shapes)
+        _collect(seen, first, ids.size, sums, records, totals)
+        record, total = _read(records), _read(totals)
+        by_offset = _pull_colours(ids, eye, shapes, record, total, sh_rest, each, g_rest, bases, out)
+        _pull_shapes(eye, shapes, record, total, by_offset, pose, out)
+        for lane in range(ids.size):
+            mine = slice(lane * LANES, (lane + 1) * LANES)
+            _hand_out(
+                ids[lane],
+                first + lane,
+                out[mine],
+                records[mine],
+                totals[mine],
+                grads,
+                by_extra,
+                by_centre,
+                by_centre_abs,
+            )
+    return pose
 
 
 @njit(cache=True, error_model="numpy", parallel=LOOPS)
 @no_type_check
-def see_backward(seen, rows, sums, raw, eye, grads, by_extra, by_centre, by_centre_abs, threads):
+def project_backward(seen, sums, raw, eye, grads, by_extra, by_centre, by_centre_abs, threads):
     """Adds the gradients by the raw parameters.
 
     Args:
-        seen: From `see`.
-        rows: From `see`.
+        seen: From `project`.
         sums: From `blend_backward`.
-        raw: Means, log-scales, quaternions, logit opacities and the harmonics' coefficients beyond the constant one.
-        eye: As given to `see`.
-        grads: Arrays to add to: those of `raw`, with the constant coefficients before the last.
+        raw: As given to `project`.
+        eye: As given to `project`.
+        grads: Arrays like `raw` to add to.
         by_extra: Array [n 4] to add the gradients by the extra channels to, or None.
         by_centre: Array [m 2] for the gradients by the centres in the image.
         by_centre_abs: Array [m 2] for the same with absolute values.
@@ -220,15 +303,19 @@ def see_backward(seen, rows, sums, raw, eye, grads, by_extra, by_centre, by_cent
         The gradient by the camera: rotation (9), translation (3), and centre (3) as far as colours depend on it.
     """
     chunks = seen.ends.size
-    poses = np.zeros((chunks, POSE))
+    poses = np.zeros((chunks, POSE * LANES), f32)
     ticket = np.zeros(1, np.int64)
     for _ in prange(threads):
         while True:
             chunk = take_ticket(ticket)
             if chunk >= chunks:
                 break
-            _turn_chunk(chunk, seen, rows, sums, raw, eye, grads, by_extra, by_centre, by_centre_abs, poses[chunk])
+            poses[chunk] = _pull_chunk(
+                seen.starts[chunk], seen.ends[chunk], seen, sums, raw, eye, grads, by_extra, by_centre, by_centre_abs
+            )
     pose = np.zeros(POSE)
     for chunk in range(chunks):
-        pose += poses[chunk]
+        for part in range(POSE):
+            for lane in range(LANES):
+                pose[part] += poses[chunk, part * LANES + lane]
     return pose

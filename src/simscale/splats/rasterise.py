@@ -1,5 +1,6 @@
 """The backend `numba`: the kernels as one differentiable function of torch."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,14 +11,18 @@ from torch import Tensor
 
 from simscale.splats.blend import PLANES, blend
 from simscale.splats.blend_backward import blend_backward
+from simscale.splats.cull import cull
 from simscale.splats.gaussians import Gaussians
-from simscale.splats.project import see
-from simscale.splats.project_backward import see_backward
-from simscale.splats.records import EXTRAS, HIGH, WIDE, Eye, Seen, Tiles
+from simscale.splats.project import project
+from simscale.splats.project_backward import project_backward
+from simscale.splats.records import EXTRAS, HIGH, WIDE, WORDS, Eye, Raw, Seen, Tiles
 from simscale.splats.tiles import list_tiles
 from simscale.splats.view import Drawing, Limits, View, Visible
 
 Array = np.ndarray
+
+MARGIN = 0.15
+"""Of the image's width and height by which the Jacobian's place may lie outside it (gsplat, and INRIA before it)."""
 
 
 def draw_numba(
@@ -57,7 +62,6 @@ class Drawn:
 
     eye: Eye
     seen: Seen
-    rows: Array  # first and last row of tiles of each record
     tiles: Tiles
     extra: Float32[Array, "m 4"] | None  # of the records
     planes: Float32[Array, "p h w"]  # transmittance, red, green, blue, depth, extra channels
@@ -72,51 +76,58 @@ class Drawn:
     @property
     def nbytes(self) -> int:
         """Memory that is kept until the backward pass, without the planes, and what that pass adds for a while."""
-        arrays = (*self.seen[:5], self.rows, *self.tiles)
+        arrays = (*self.seen[:6], *self.tiles)
         return sum(array.nbytes for array in arrays) + self.seen.slots * self.seen.records[0].nbytes
 
 
 def eye_of(view: View, camera: int, limits: Limits, sh_degree: int) -> Eye:
     """One camera as kernels read it."""
-    pose, lens = view.camera_from_world[camera].detach().double().numpy(), view.intrinsics[camera].detach().double()
+    pose, lens = view.camera_from_world[camera].detach().double().numpy(), view.intrinsics[camera].detach().numpy()
+    fx, fy, cx, cy = (np.float32(lens[place]) for place in ((0, 0), (1, 1), (0, 2), (1, 2)))
+    centre = np.linalg.inv(pose)[:3, 3]
+    spare = MARGIN * np.array([view.width / fx, view.height / fy])
+    low, high = -np.array([cx / fx, cy / fy]) - spare, np.array([view.width - cx, view.height - cy]) / [fx, fy] + spare
     return Eye(
-        rotation=np.ascontiguousarray(pose[:3, :3]),
-        translation=np.ascontiguousarray(pose[:3, 3]),
-        centre=np.linalg.inv(pose)[:3, 3].copy(),
-        fx=float(lens[0, 0]),
-        fy=float(lens[1, 1]),
-        cx=float(lens[0, 2]),
-        cy=float(lens[1, 2]),
-        width=view.width,
-        height=view.height,
-        near=float(limits.near),
-        far=float(limits.far),
-        eps2d=float(limits.eps2d),
-        radius_clip=float(limits.radius_clip),
-        min_compensation=float(limits.min_compensation),
+        rotation=pose[:3, :3].astype(np.float32),
+        centre=centre.astype(np.float32),
+        centre_rest=(centre - centre.astype(np.float32)).astype(np.float32),
+        fx=fx,
+        fy=fy,
+        cx=cx,
+        cy=cy,
+        tangents=np.array([low[0], high[0], low[1], high[1]], np.float32),
+        near=np.float32(limits.near),
+        far=np.float32(limits.far),
+        eps2d=np.float32(limits.eps2d),
+        radius_clip=np.float32(limits.radius_clip),
+        min_compensation=np.float32(limits.min_compensation),
         antialiased=limits.antialiased,
         sh_degree=sh_degree,
+        width=view.width,
+        height=view.height,
     )
 
 
-def draw_one(raw: tuple[Array, ...], eye: Eye, extra: Float32[Array, "n e"], max_alpha: float) -> Drawn:
+def draw_one(raw: Raw, eye: Eye, extra: Float32[Array, "n e"], max_alpha: float) -> Drawn:
     """Draws for one camera.
 
     Args:
-        raw: Parameters in the order of `Gaussians`, contiguous float32.
+        raw: Parameters.
         eye: The camera.
         extra: Up to four more channels.
         max_alpha: Largest opacity of one Gaussian at one pixel.
     """
     threads = get_num_threads()
-    seen, rows, spans = see(*raw, eye, threads)
-    tiles = list_tiles(seen, rows, spans, eye.width, eye.height, threads)
+    candidates, starts = cull(raw, eye, threads)
+    records = np.empty((starts[-1] + 1, WORDS), np.float32)
+    seen, spans = project(raw, eye, candidates, starts, records, threads)
+    tiles = list_tiles(seen, spans, eye.width, eye.height, threads)
     own = None
     if extra.shape[1]:
         own = np.zeros((len(seen.gaussian), EXTRAS), np.float32)
         own[:, : extra.shape[1]] = extra[seen.gaussian]
     planes, death, looked = blend(seen, tiles, own, eye.width, eye.height, np.float32(max_alpha), threads)
-    return Drawn(eye=eye, seen=seen, rows=rows, tiles=tiles, extra=own, planes=planes, death=death, looked=looked)
+    return Drawn(eye=eye, seen=seen, tiles=tiles, extra=own, planes=planes, death=death, looked=looked)
 
 
 def _turn_one(drawn: Drawn, pull: Tensor, absgrad: bool, max_alpha: float, raw, grads, by_extra: Array | None):
@@ -141,14 +152,13 @@ def _turn_one(drawn: Drawn, pull: Tensor, absgrad: bool, max_alpha: float, raw, 
     )
     by_centre = np.empty((len(drawn.seen.gaussian), 2), np.float32)
     by_centre_abs = np.empty_like(by_centre)
-    means, scales, quats, opacity, _, rest = raw
-    raw = (means, scales, quats, opacity, rest)
-    pose = see_backward(drawn.seen, drawn.rows, sums, raw, eye, grads, by_extra, by_centre, by_centre_abs, threads)
+    pose = project_backward(drawn.seen, sums, raw, eye, grads, by_extra, by_centre, by_centre_abs, threads)
     return pose, by_centre[drawn.used], by_centre_abs[drawn.used]
 
 
-def _arrays(tensors) -> tuple[Array, ...]:
-    return tuple(np.ascontiguousarray(tensor.detach().numpy()) for tensor in tensors)
+def raw_of(tensors: Iterable[Tensor]) -> Raw:
+    """Parameters in the order of `Gaussians` as kernels read them."""
+    return Raw(*(np.ascontiguousarray(tensor.detach().numpy()) for tensor in tensors))
 
 
 class _Draw(torch.autograd.Function):
@@ -156,7 +166,7 @@ class _Draw(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, job, poses, centres, extra, *raw):
-        view, arrays, own = job.view, _arrays(raw), extra.detach().numpy()
+        view, arrays, own = job.view, raw_of(raw), extra.detach().numpy()
         eyes = [eye_of(view, camera, job.limits, job.sh_degree) for camera in range(len(view))]
         drawn = [draw_one(arrays, eye, own, job.limits.max_alpha) for eye in eyes]
         gaussian = [one.seen.gaussian[one.used] for one in drawn]
@@ -178,8 +188,8 @@ class _Draw(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx, pull, *_):
         extra, *raw = ctx.saved_tensors
-        job, arrays = ctx.job, _arrays(raw)
-        grads = tuple(np.zeros_like(array) for array in arrays)
+        job, arrays = ctx.job, raw_of(raw)
+        grads = Raw(*(np.zeros(array.shape, np.float32) for array in arrays))
         by_extra = np.zeros((len(extra), EXTRAS), np.float32) if extra.shape[1] else None
         turned = [
             _turn_one(one, part, job.absgrad, job.limits.max_alpha, arrays, grads, by_extra)

@@ -33,22 +33,36 @@ EXTRAS = 4
 """Most extra channels that one pass blends."""
 TILE = 16
 """Pixels along the side of a tile: one row is one vector."""
+SPAN = 16
+"""Bits of each end of a span of rows or columns of tiles, two of which make one integer."""
+LOOPS = {"prange": True, "reduction": False, "setitem": False, "numpy": False, "comprehension": False, "fusion": False}
+"""What Numba runs in parallel: loops that say so, and nothing else."""
 CHUNK = 4096
 """Gaussians that one thread takes at a time; part of what fixes the order of sums."""
 
 
+class Raw(NamedTuple):
+    """The parameters of `Gaussians` as contiguous float32 arrays."""
+
+    means: Array  # [n 3]
+    log_scales: Array  # [n 3]
+    quats: Array  # [n 4]
+    logit_opacity: Array  # [n]
+    sh_dc: Array  # [n 3]
+    sh_rest: Array  # [n k 3]
+
+
 class Eye(NamedTuple):
-    """One camera and the limits of drawing, as kernels read them; float64, so that large coordinates do no harm."""
+    """One camera and the limits of drawing, as kernels read them; numbers are float32 but for the last four."""
 
     rotation: Array  # [3 3], camera_from_world
-    translation: Array  # [3], m
     centre: Array  # [3], of the camera in the world, m
+    centre_rest: Array  # [3], what float32 could not hold of it
     fx: float
     fy: float
     cx: float
     cy: float
-    width: int
-    height: int
+    tangents: Array  # [4], left, right, upper and lower limit of the place where the Jacobian is taken
     near: float
     far: float
     eps2d: float
@@ -56,6 +70,8 @@ class Eye(NamedTuple):
     min_compensation: float
     antialiased: bool
     sh_degree: int
+    width: int
+    height: int
 
 
 class Seen(NamedTuple):
@@ -69,6 +85,7 @@ class Seen(NamedTuple):
     starts: Array  # [chunks], first record of each chunk of Gaussians
     ends: Array  # [chunks]
     slot: Array  # [m], place of the record's first row of tiles among all (record, row of tiles), less that row
+    rows: Array  # [m], first and last row of tiles
     slots: int
 
 

@@ -11,8 +11,7 @@ from numba import njit, prange
 
 from simscale.splats import records as rec
 from simscale.splats.lanes import take_ticket
-from simscale.splats.project import LOOPS, SPAN
-from simscale.splats.records import TILE, Tiles
+from simscale.splats.records import LOOPS, SPAN, TILE, Tiles
 
 RADIX = 11
 """Bits of a depth that one sorting pass looks at; three passes see them all."""
@@ -57,17 +56,17 @@ def depth_order(seen):
 
 @njit(cache=True)
 @no_type_check
-def _by_rows(order, seen, rows, spans, tile_rows):
+def _by_rows(order, seen, spans, tile_rows):
     """Records and spans of each row of tiles in the order of depth, and where each row's begin."""
     starts = np.zeros(tile_rows + 1, np.int64)
     for r in order:
-        for tile_row in range(rows[r] & 0xFFFF, (rows[r] >> SPAN) + 1):
+        for tile_row in range(seen.rows[r] & 0xFFFF, (seen.rows[r] >> SPAN) + 1):
             starts[tile_row + 1] += 1
     starts = np.cumsum(starts)
     free = starts.copy()
     entries = np.empty((starts[tile_rows], 2), np.int32)
     for r in order:
-        for tile_row in range(rows[r] & 0xFFFF, (rows[r] >> SPAN) + 1):
+        for tile_row in range(seen.rows[r] & 0xFFFF, (seen.rows[r] >> SPAN) + 1):
             place = free[tile_row]
             free[tile_row] = place + 1
             entries[place, 0], entries[place, 1] = r, spans[seen.slot[r] + tile_row]
@@ -95,10 +94,10 @@ def _deal_row(entries, free, pairs):
 
 @njit(cache=True, parallel=LOOPS)
 @no_type_check
-def list_tiles(seen, rows, spans, width, height, threads):
-    """The tiles' records, front to back; see `see` for `rows` and `spans`."""
+def list_tiles(seen, spans, width, height, threads):
+    """The tiles' records, front to back; see `project` for `spans`."""
     across, tile_rows = (width + TILE - 1) // TILE, (height + TILE - 1) // TILE
-    entries, row_starts = _by_rows(depth_order(seen), seen, rows, spans, tile_rows)
+    entries, row_starts = _by_rows(depth_order(seen), seen, spans, tile_rows)
     counts = np.zeros(across * tile_rows + 1, np.int64)
     tickets = np.zeros(2, np.int64)
     for _ in prange(threads):

@@ -1,15 +1,18 @@
-"""Small vectors and matrices of scalars for kernels: tuples of three floats, which compilers keep in registers."""
+"""Small vectors and matrices for kernels: tuples of three lanes or float32, which compilers keep in registers."""
 
 from typing import no_type_check
 
+import numpy as np
 from numba import njit
+
+ONE, TWO = np.float32(1), np.float32(2)
 
 
 @njit(cache=True)
 @no_type_check
 def row(matrix, i):
-    """Row of an array [* 3] as three float64."""
-    return float(matrix[i, 0]), float(matrix[i, 1]), float(matrix[i, 2])
+    """Row of an array [* 3]."""
+    return matrix[i, 0], matrix[i, 1], matrix[i, 2]
 
 
 @njit(cache=True)
@@ -56,7 +59,22 @@ def into(v, matrix):
 def rotation_of(w, x, y, z):
     """Rows of the rotation of a unit quaternion."""
     return (
-        (1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)),
-        (2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)),
-        (2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)),
+        (ONE - TWO * (y * y + z * z), TWO * (x * y - w * z), TWO * (x * z + w * y)),
+        (TWO * (x * y + w * z), ONE - TWO * (x * x + z * z), TWO * (y * z - w * x)),
+        (TWO * (x * z - w * y), TWO * (y * z + w * x), ONE - TWO * (x * x + y * y)),
+    )
+
+
+@njit(cache=True)
+@no_type_check
+def quat_pull(w, x, y, z, g):
+    """Gradient by the quaternion of `rotation_of`, from that by the rotation's rows."""
+    trace = g[0][0] + g[1][1] + g[2][2]
+    turn = g[2][1] - g[1][2], g[0][2] - g[2][0], g[1][0] - g[0][1]
+    xy, xz, yz = g[0][1] + g[1][0], g[0][2] + g[2][0], g[1][2] + g[2][1]
+    return (
+        TWO * (x * turn[0] + y * turn[1] + z * turn[2]),
+        TWO * (w * turn[0] + y * xy + z * xz - TWO * x * (trace - g[0][0])),
+        TWO * (w * turn[1] + x * xy + z * yz - TWO * y * (trace - g[1][1])),
+        TWO * (w * turn[2] + x * xz + y * yz - TWO * z * (trace - g[2][2])),
     )
