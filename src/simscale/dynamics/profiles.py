@@ -63,7 +63,8 @@ def fit_speed(pose, fit, speed):
     for i in range(steps):
         dx, dy = pose[i + 1, 0] - pose[i, 0], pose[i + 1, 1] - pose[i, 1]
         along[i] = dx * np.cos(pose[i, 2]) + dy * np.sin(pose[i, 2])
-    speed[:] = 0.0
+    for i in range(steps):
+        speed[i] = 0.0
     for j in range(steps):  # each speed is the same sum as row by row, but several grow at once
         for i in range(steps):
             speed[i] += fit[i, j] * along[j]

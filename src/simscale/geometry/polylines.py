@@ -93,12 +93,15 @@ def _project(xy, station, points):
 @njit(cache=True)
 @no_type_check
 def _stretch_bounds(xy, stretches):
-    low_x, high_x = np.full(stretches, np.inf), np.full(stretches, -np.inf)
-    low_y, high_y = np.full(stretches, np.inf), np.full(stretches, -np.inf)
-    for i in range(len(xy) - 1):
-        c = i // STRETCH
-        low_x[c], high_x[c] = min(low_x[c], xy[i, 0], xy[i + 1, 0]), max(high_x[c], xy[i, 0], xy[i + 1, 0])
-        low_y[c], high_y[c] = min(low_y[c], xy[i, 1], xy[i + 1, 1]), max(high_y[c], xy[i, 1], xy[i + 1, 1])
+    low_x, high_x = np.empty(stretches), np.empty(stretches)
+    low_y, high_y = np.empty(stretches), np.empty(stretches)
+    for c in range(stretches):
+        first = c * STRETCH
+        low_x[c] = high_x[c] = xy[first, 0]
+        low_y[c] = high_y[c] = xy[first, 1]
+        for i in range(first + 1, min(first + STRETCH + 1, len(xy))):
+            low_x[c], high_x[c] = min(low_x[c], xy[i, 0]), max(high_x[c], xy[i, 0])
+            low_y[c], high_y[c] = min(low_y[c], xy[i, 1]), max(high_y[c], xy[i, 1])
     return low_x, high_x, low_y, high_y
 
 

@@ -73,7 +73,7 @@ def _areas(ego, grid):
 @no_type_check
 def _is_across_lanes(grid, x, y, cell, corners_in, touched):
     """Whether several lanes hold corners and none holds all four; `corners_in` is 0 for each lane, and stays so."""
-    if min(cell[0], cell[1], cell[2], cell[3]) >= 0:
+    if min(min(cell[0], cell[1]), min(cell[2], cell[3])) >= 0:
         lane = grid.lane[cell[0]]
         alike = grid.lane[cell[1]] == lane and grid.lane[cell[2]] == lane and grid.lane[cell[3]] == lane
         if alike and lane != SOME_LANES:

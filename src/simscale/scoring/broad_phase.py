@@ -30,8 +30,9 @@ def sweeps_of(centre, axis, half, valid):
     sweeps = np.empty((sets, windows, agents, 4))
     for r in range(sets):
         for a in range(agents):
-            sweeps[r, :, a, 0], sweeps[r, :, a, 1] = np.inf, np.inf
-            sweeps[r, :, a, 2], sweeps[r, :, a, 3] = -np.inf, -np.inf
+            for w in range(windows):
+                sweeps[r, w, a, 0], sweeps[r, w, a, 1] = np.inf, np.inf
+                sweeps[r, w, a, 2], sweeps[r, w, a, 3] = -np.inf, -np.inf
             for t in range(samples):
                 if not valid[r, a, t]:
                     continue
@@ -61,8 +62,8 @@ def gather_near(ego, k, first, last, ahead_s, sweeps, r, found):
             x + ego.speed[k, t] * ahead_s * ego.axis[k, t, 0],
             y + ego.speed[k, t] * ahead_s * ego.axis[k, t, 1],
         )
-        low_x, low_y = min(low_x, x, then_x), min(low_y, y, then_y)
-        high_x, high_y = max(high_x, x, then_x), max(high_y, y, then_y)
+        low_x, low_y = min(low_x, min(x, then_x)), min(low_y, min(y, then_y))
+        high_x, high_y = max(high_x, max(x, then_x)), max(high_y, max(y, then_y))
     radius = ego.half_length + ego.half_width
     low_x, low_y, high_x, high_y = (low_x - radius, low_y - radius, high_x + radius, high_y + radius)
     count, near = 0, sweeps[r, first // WINDOW]

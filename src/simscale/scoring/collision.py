@@ -69,7 +69,8 @@ def _collisions(ego, others, exposed, stopped_speed, cos_behind, static_score):
     ignored, near = np.empty(agents, dtype=np.bool_), np.empty(agents, np.int64)
     for k in range(rollouts):
         r = k if others.valid.shape[0] > 1 else 0
-        ignored[:] = False
+        for a in range(agents):
+            ignored[a] = False
         for begin in range(0, samples, WINDOW):
             end = min(begin + WINDOW, samples)
             count = gather_near(ego, k, begin, end, 0.0, others.sweep, r, near)

@@ -95,8 +95,10 @@ def _comfortable(past, drive, to_centre, fits, limits):
     head, length = past.shape[2], past.shape[2] + drive.shape[2]
     row, raw, even, change = np.empty((5, length)), np.empty(length), np.empty(length), np.empty(length)
     for k in range(len(drive)):
-        row[:, :head] = past[k if len(past) > 1 else 0]
-        row[:, head:] = drive[k]
+        before = past[k if len(past) > 1 else 0]
+        for signal in range(5):
+            for i in range(length):
+                row[signal, i] = before[signal, i] if i < head else drive[k, signal, i - head]
         if _is_smooth(row, to_centre, fits, limits, raw, even, change) and _turns_smoothly(
             row[2], fits, limits, raw, change
         ):

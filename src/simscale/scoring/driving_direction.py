@@ -33,12 +33,14 @@ def _worst_second(centre, counts, window, limit):
     worst, first = np.zeros(rollouts), np.full(rollouts, -1, np.int64)
     moved = np.empty(samples)
     for k in range(rollouts):
-        if not counts[k].any():
+        total = 0.0
+        for t in range(samples):
+            moved[t] = 0.0
+            if t > 0 and counts[k, t]:
+                moved[t] = np.hypot(centre[k, t, 0] - centre[k, t - 1, 0], centre[k, t, 1] - centre[k, t - 1, 1])
+            total += moved[t]
+        if total == 0.0:
             continue
-        moved[0] = 0.0
-        for t in range(1, samples):
-            dx, dy = centre[k, t, 0] - centre[k, t - 1, 0], centre[k, t, 1] - centre[k, t - 1, 1]
-            moved[t] = np.hypot(dx, dy) if counts[k, t] else 0.0
         for t in range(samples):
             within = 0.0
             for i in range(max(t - window, 0), t + 1):

@@ -90,7 +90,8 @@ def _slabs(xy, start):
     edge = np.empty((0, 4))
     for filling in range(2):
         if filling:
-            edge_of_slab = np.cumsum(edge_of_slab)
+            for s in range(slab_of_ring[rings]):
+                edge_of_slab[s + 1] += edge_of_slab[s]
             edge = np.empty((edge_of_slab[-1], 4))
             free = edge_of_slab.copy()
         else:

@@ -69,17 +69,26 @@ def _grid(rings, meaning):
         if rings.start[m + 1] - rings.start[m] < 3:
             continue
         first, last = _columns(rings.bounds[m], low, cells)
-        # What goes on beyond the grid may cover it from its first or up to its last row.
-        span[first : last + 1, 0] = 0 if rings.bounds[m, 1] < low[1] else cells[1]
-        span[first : last + 1, 1] = cells[1] - 1 if rings.bounds[m, 3] > low[1] + cells[1] * CELL else -1
+        for column in range(first, last + 1):
+            # What goes on beyond the grid may cover it from its first or up to its last row.
+            span[column, 0] = 0 if rings.bounds[m, 1] < low[1] else cells[1]
+            span[column, 1] = cells[1] - 1 if rings.bounds[m, 3] > low[1] + cells[1] * CELL else -1
         _cut_cells(rings, m, low, cut, span)
         for column in range(first, last + 1):
             bottom, top = span[column, 0], span[column, 1]
             while entries + max(top - bottom + 1, 0) > len(cell_of):
-                cell_of = np.concatenate((cell_of, np.empty_like(cell_of)))
-                ring_of = np.concatenate((ring_of, np.empty_like(ring_of)))
+                cell_of, ring_of = _doubled(cell_of), _doubled(ring_of)
             entries = _column(rings, m, low, column, bottom, top, cut, cell_of, ring_of, entries)
-    return low, cells, *_by_cell(cell_of[:entries], ring_of[:entries], meaning, cells[0] * cells[1])
+    return low, cells, *_by_cell(cell_of, ring_of, entries, meaning, cells[0] * cells[1])
+
+
+@njit(cache=True)
+@no_type_check
+def _doubled(values):
+    longer = np.empty(2 * len(values), np.int32)
+    for i in range(len(values)):
+        longer[i] = values[i]
+    return longer
 
 
 @njit(**UNCOUNTED)
@@ -106,17 +115,19 @@ def _column(rings, m, low, column, bottom, top, cut, cell_of, ring_of, entries):
 
 @njit(cache=True)
 @no_type_check
-def _by_cell(cell_of, ring_of, meaning, count):
+def _by_cell(cell_of, ring_of, entries, meaning, count):
     """Sorts what is noted by cell, rings in their order, and sums it up."""
     entry_of_cell = np.zeros(count + 1, np.int32)
-    for c in cell_of:
-        entry_of_cell[c + 1] += 1
+    for e in range(entries):
+        entry_of_cell[cell_of[e] + 1] += 1
     for c in range(count):
         entry_of_cell[c + 1] += entry_of_cell[c]
-    free = entry_of_cell[:-1].copy()
-    ring, covers = np.empty(len(cell_of), np.int32), np.empty(len(cell_of), np.bool_)
-    known, open_, lane = np.zeros(count, np.uint8), np.zeros(count, np.uint8), np.full(count, NO_LANE, np.int32)
-    for e in range(len(cell_of)):
+    free = entry_of_cell.copy()
+    ring, covers = np.empty(entries, np.int32), np.empty(entries, np.bool_)
+    known, open_, lane = np.zeros(count, np.uint8), np.zeros(count, np.uint8), np.empty(count, np.int32)
+    for c in range(count):
+        lane[c] = NO_LANE
+    for e in range(entries):
         c, m, covered = cell_of[e], ring_of[e], ring_of[e] >= 0
         if covered:
             known[c] |= meaning[m]
@@ -135,11 +146,12 @@ def _by_cell(cell_of, ring_of, meaning, count):
 def _extent(rings):
     """The grid covers all rings, but reaches no farther than `REACH`."""
     low, cells = np.zeros(2), np.zeros(2, np.int64)
-    if len(rings.xy) > 0:
-        for d in range(2):
-            low[d] = max(rings.bounds[:, d].min() - CELL, -REACH)
-            high = min(rings.bounds[:, d + 2].max() + CELL, REACH)
-            cells[d] = max(int((high - low[d]) / CELL) + 1, 0)
+    for d in range(2):
+        lowest, highest = np.inf, -np.inf
+        for m in range(len(rings.bounds)):
+            lowest, highest = min(lowest, rings.bounds[m, d]), max(highest, rings.bounds[m, d + 2])
+        low[d] = max(lowest - CELL, -REACH)
+        cells[d] = max(int((min(highest + CELL, REACH) - low[d]) / CELL) + 1, 0) if lowest <= highest else 0
     return low, cells
 
 

@@ -43,7 +43,8 @@ def _ttc(ego, others, exposed, offsets, ahead_s, stopped_speed, cos_ahead, cos_b
     ignored, near = np.empty(agents, dtype=np.bool_), np.empty(agents, np.int64)
     for k in range(rollouts):
         r = k if others.valid.shape[0] > 1 else 0
-        ignored[:] = False
+        for a in range(agents):
+            ignored[a] = False
         begin = first
         while begin < last and hit[k] < 0:
             end = min((begin // WINDOW + 1) * WINDOW, last)
