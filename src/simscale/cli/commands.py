@@ -271,6 +271,34 @@ class Score:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Reconstruct:
+    """Makes a street that can be drawn from anywhere out of photographs, poses, LiDAR and boxes."""
+
+    src: Positional[Path]
+    """A scene with images, a KITTI sequence, a DGP scene, a COLMAP model or a nerfstudio folder; its content tells."""
+    out: Path
+    """Folder for the asset; the same command goes on where it was stopped."""
+    budget_minutes: float | None = None
+    """Minutes that it may take; 8,000 steps, and the same bytes every time, where not said."""
+    budget_gaussians: int | None = None
+    """The most Gaussians there may be; 200,000 where not said."""
+    width: int | None = None
+    """Of the photographs that are learned from, in pixels; 480 where not said, never more than they have."""
+    steps: int | None = None
+    """Steps of a run without a budget of minutes."""
+    hold_out_every: int = 8
+    """Every n-th instant is kept from training and scored; 0 trains on all."""
+    strategy: Literal["mcmc", "default"] = "mcmc"
+    """How Gaussians multiply."""
+    seed: int = 0
+    """Of everything random."""
+    json: bool = False
+    """One JSON object as the last line on stdout."""
+    debug: bool = False
+    """Show where an error came from."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Aggregate:
     """Recomputes a published table of scores, and says which human filter it was made with."""
 
@@ -317,6 +345,7 @@ Command = (
     | Ingest
     | Vocabulary
     | Generate
+    | Reconstruct
     | Render
     | Rewards
     | Train
@@ -334,6 +363,7 @@ Parsed = (
     | Annotated[Ingest, subcommand("ingest")]
     | Annotated[Vocabulary, subcommand("vocabulary")]
     | Annotated[Generate, subcommand("generate")]
+    | Annotated[Reconstruct, subcommand("reconstruct")]
     | Annotated[Render, subcommand("render")]
     | Annotated[Rewards, subcommand("rewards")]
     | Annotated[Train, subcommand("train")]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from simscale import __version__
-from simscale.cli.commands import Command, Generate, Parsed, Render, Rewards, Score, Train
+from simscale.cli.commands import Command, Generate, Parsed, Reconstruct, Render, Rewards, Score, Train
 from simscale.cli.speech import say
 
 DONE, REFUSED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
@@ -55,7 +55,7 @@ def exit_code_of(command: Command, run: Callable[[], int]) -> int:
     try:
         return run()
     except KeyboardInterrupt:
-        resumes = isinstance(command, Generate | Render | Rewards | Score | Train)
+        resumes = isinstance(command, Generate | Reconstruct | Render | Rewards | Score | Train)
         say(f"interrupted; {'the same command goes on where it stopped' if resumes else 'run the same command again'}")
         return INTERRUPTED
     except BrokenPipeError:  # whoever read our output has seen enough

@@ -1,0 +1,336 @@
+"""Training: one picture at a time is drawn, compared, and turned back into better Gaussians.
+
+What stands still and the sky are leaves of the drawing; agents are posed into rows behind them, and their gradients
+go back through their poses. Everything that happens depends on the seed, the step and the share of the run that is
+over, so a run that was cut off goes on as if it had not been.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from scipy.spatial import KDTree
+from torch import Tensor
+
+from simscale.geometry.se3 import inverse
+from simscale.scene.seeds import generator_of
+from simscale.splats.adam import sparse_adam
+from simscale.splats.capture import Capture
+from simscale.splats.cloud import Cloud
+from simscale.splats.densify import densified, lowered, walk
+from simscale.splats.gaussians import SH_RESTS, Gaussians
+from simscale.splats.pictures import Picture, seen_agents
+from simscale.splats.places import place_order
+from simscale.splats.render import render
+from simscale.splats.row_adam import RowTable
+from simscale.splats.settings import ReconstructSettings, falling
+from simscale.splats.street import AgentClouds, Exposures, Street, posed
+from simscale.splats.street_losses import add_box_slopes, add_shape_slopes, picture_loss
+from simscale.splats.view import Drawing, Limits, View
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lesson:
+    """What one step learns from."""
+
+    picture: Picture
+    camera: int  # index of its exposure
+    traversal: int
+    camera_from_world: Float[Tensor, "4 4"]
+    world_from_box: Float[Array, "a 4 4"]
+    shown: Bool[Array, " a"]  # agents with a node that are there and in view
+
+
+def lessons_of(
+    capture: Capture, frames: Sequence[int], pictures: Sequence[Picture], present: Bool[Array, " a"]
+) -> list[Lesson]:
+    """Pictures with everything that is known of their moment.
+
+    Args:
+        capture: Where they come from.
+        frames: Their indices in it.
+        pictures: Themselves.
+        present: Agents that have a node.
+    """
+    made = []
+    for frame, picture in zip(frames, pictures, strict=True):
+        pose, known = capture.agents.at(int(capture.frames.timestamp_us[frame]))
+        camera_from_world = inverse(capture.frames.world_from_camera[frame])
+        in_view = seen_agents(capture.agents, pose, camera_from_world, picture.lens, picture.size)
+        made.append(
+            Lesson(
+                picture=picture,
+                camera=capture.camera_names.index(capture.frames.camera[frame]),
+                traversal=int(capture.frames.traversal[frame]),
+                camera_from_world=torch.from_numpy(camera_from_world).float(),
+                world_from_box=pose,
+                shown=known & present & in_view,
+            )
+        )
+    return made
+
+
+class Training:
+    """The state of a run, and its steps."""
+
+    def __init__(self, street: Street, lessons: Sequence[Lesson], settings: ReconstructSettings):
+        """Begins at step 0."""
+        self.settings, self.street, self.lessons = settings, street, list(lessons)
+        self.step, self.resets, self.error = 0, 0, 0.0
+        self.world, self.sky = Cloud.of(street.world), Cloud.of(street.sky)
+        self.agents = Cloud.of(street.clouds.gaussians, street.clouds.agent)
+        self.exposure = RowTable.of(street.exposures.affine.flatten(0, 1))
+        self.twist = RowTable.of(torch.zeros(len(self.lessons), 6))
+        centres = np.stack([np.linalg.inv(lesson.camera_from_world.numpy())[:3, 3] for lesson in self.lessons])
+        self.drive = KDTree(centres)
+        self.reach = max(float(np.linalg.norm(centres - centres.mean(axis=0), axis=1).max()), 1.0)
+        self._smaller: dict[tuple[int, int], Picture] = {}
+        self.lay_out()
+
+    def lay_out(self) -> None:
+        """Puts the leaves of the drawing side by side, with room for posed agents behind them."""
+        degree = SH_RESTS[self.settings.sh_degree]
+        own = self.agents.owner.cpu().numpy()
+        drawn = len(own) + int(self.street.clouds.mirrored[own].sum()) if len(own) else 0
+        still = [self.world.gaussians, self.sky.gaussians]
+        room: dict[str, Tensor] = {}
+        for name, value in self.world.gaussians.tensors().items():
+            parts = [part.tensors()[name] for part in still]
+            shape = (drawn, degree, 3) if name == "sh_rest" else (drawn, *value.shape[1:])
+            room[name] = torch.cat([*parts, value.new_zeros(shape)]).contiguous()
+        self._room = room
+        count = len(self.world)
+        self.world = replace(self.world, gaussians=_rows(room, 0, count))
+        self.sky = replace(self.sky, gaussians=_rows(room, count, count + len(self.sky)))
+
+    def __len__(self) -> int:
+        """How many Gaussians there are."""
+        return len(self.world) + len(self.sky) + len(self.agents)
+
+    def learn(self, share: float) -> float:
+        """One step.
+
+        Args:
+            share: Of the run that is over.
+
+        Returns:
+            Mean squared error of the picture.
+        """
+        which = self._turn()
+        lesson, settings = self.lessons[which], self.settings
+        picture = self._picture(which, share)
+        row = lesson.camera * self.street.exposures.affine.shape[1] + lesson.traversal
+        affine, twist = self.exposure.leaf(row), self.twist.leaf(which)
+        local = Gaussians(**{n: v.detach().requires_grad_() for n, v in self.agents.gaussians.tensors().items()})
+        clouds = AgentClouds(gaussians=local, agent=self.agents.owner, mirrored=self.street.clouds.mirrored)
+        placed, source = posed(clouds, lesson.world_from_box, lesson.shown)
+        leaf = self._leaf(placed)
+        drawing = render(
+            leaf,
+            view_of(picture, corrected(lesson.camera_from_world, twist)[None]),
+            sh_degree=min(int(share / settings.sh_every), settings.sh_degree),
+            absgrad=settings.densify.strategy == "default",
+            limits=Limits(near=settings.near_plane),
+        )
+        loss, error = picture_loss(drawing, picture, affine, settings.losses)
+        loss.backward()
+        self.step += 1
+        with torch.no_grad():
+            self._shape(leaf, drawing)
+            self._turn_back(local, placed, source, leaf)
+            self._move(leaf, local, drawing, source, share)
+            rise = min(share / settings.rates.exposure_warm_up, 1.0)
+            self.exposure.move(row, affine.grad, falling(settings.rates.exposure, share) * rise)
+            rise = min(share / settings.rates.camera_warm_up, 1.0)
+            self.twist.move(which, twist.grad, falling(settings.rates.camera, share) * rise)
+            self._remember(drawing, source, picture.size[0])
+            self._grow(share)
+        self.error += 0.02 * (float(error) - self.error) if self.step > 1 else float(error)
+        return float(error)
+
+    def _turn(self) -> int:
+        """Whose turn it is: everybody's once before anybody's twice."""
+        count = len(self.lessons)
+        order = generator_of(self.settings.seed, "reconstruct", "order", self.step // count).permutation(count)
+        return int(order[self.step % count])
+
+    def _picture(self, which: int, share: float) -> Picture:
+        times = next((times for until, times in self.settings.coarse if share < until), 1)
+        picture = self.lessons[which].picture
+        if times == 1 or min(picture.size) < 16 * times:
+            return picture
+        if (which, times) not in self._smaller:
+            self._smaller[which, times] = picture.reduced(times)
+        return self._smaller[which, times]
+
+    def _leaf(self, placed: Gaussians) -> Gaussians:
+        """World, sky and posed agents, to differentiate by."""
+        still = len(self.world) + len(self.sky)
+        rows = still + len(placed)
+        for name, value in placed.tensors().items():
+            if name != "sh_rest":  # agents have one colour from all sides, see `street_start`
+                self._room[name][still:rows] = value.detach()
+        return Gaussians(**{name: value[:rows].requires_grad_() for name, value in self._room.items()})
+
+    def _shape(self, leaf: Gaussians, drawing: Drawing) -> None:
+        losses, still = self.settings.losses, len(self.world)
+        seen = drawing.visible.gaussian
+        seen = seen[(seen < still) | (seen >= still + len(self.sky))]
+        sharp = self.step % losses.sharpness_every == 0
+        add_shape_slopes(leaf, seen, losses, sharp=sharp, mcmc=self.settings.densify.strategy == "mcmc")
+
+    def _turn_back(self, local: Gaussians, placed: Gaussians, source: Tensor, leaf: Gaussians) -> None:
+        """Gradients of posed agents become gradients in their boxes."""
+        for value in local.tensors().values():
+            value.grad = torch.zeros_like(value)
+        if not len(source):
+            return
+        still = len(self.world) + len(self.sky)
+        pairs = [
+            (value, _slope(leaf.tensors()[name])[still:])
+            for name, value in placed.tensors().items()
+            if name != "sh_rest"
+        ]
+        torch.autograd.backward([value for value, _ in pairs], [slope for _, slope in pairs])
+        counted = torch.zeros(len(self.agents), dtype=torch.bool)
+        counted[source] = True
+        half = torch.from_numpy(self.street.agents.size / 2).float()[self.agents.owner]
+        add_box_slopes(local.means, half, counted, self.settings.losses)
+
+    def _move(self, leaf: Gaussians, local: Gaussians, drawing: Drawing, source: Tensor, share: float) -> None:
+        rates, count = self.settings.rates, len(self.world)
+        still = count + len(self.sky)
+        seen = drawing.visible.mask(len(leaf))
+        names = {
+            "means": falling(rates.means, share),
+            "log_scales": rates.log_scales,
+            "quats": rates.quats,
+            "logit_opacity": rates.logit_opacity,
+            "sh_dc": rates.sh_dc,
+            "sh_rest": rates.sh_rest,
+        }
+        faster = 1 if self.settings.steps > 25_000 else rates.short_run
+        names |= {name: names[name] * faster for name in ("sh_dc", "sh_rest")}
+        sky = {name: names[name] for name in ("log_scales", "sh_dc", "logit_opacity")}
+        for cloud, first, last, own in ((self.world, 0, count, names), (self.sky, count, still, sky)):
+            part = _rows_with_slopes(leaf, first, last)
+            sparse_adam(part, cloud.momenta, seen[first:last], rates=own, step=self.step)
+        seen_agents = torch.zeros(len(self.agents), dtype=torch.bool)
+        seen_agents[source[seen[still:]]] = True
+        sparse_adam(local, self.agents.momenta, seen_agents, rates=names, step=self.step)
+
+    def _remember(self, drawing: Drawing, source: Tensor, width: int) -> None:
+        """What densification by gradients needs."""
+        if self.settings.densify.strategy != "default":
+            return
+        visible, still = drawing.visible, len(self.world) + len(self.sky)
+        pull = visible.absolute_grad.norm(dim=1) * (width / 2)
+        wide = visible.radius / width
+        for cloud, own, index in (
+            (self.world, visible.gaussian < len(self.world), visible.gaussian),
+            (self.agents, visible.gaussian >= still, visible.gaussian - still),
+        ):
+            rows = index[own] if cloud is self.world else source[index[own]]
+            cloud.pull.index_add_(0, rows, pull[own])
+            cloud.looks.index_add_(0, rows, torch.ones(len(rows)))
+            cloud.widest.index_reduce_(0, rows, wide[own], "amax")
+
+    def _grow(self, share: float) -> None:
+        """Densifies, walks, lowers opacities and sorts, each when it is due."""
+        densify, step = self.settings.densify, self.step
+        on = densify.first <= share < densify.last
+        if densify.strategy == "mcmc" and step % densify.noise_every == 0:
+            rates = self.settings.rates.means
+            size = densify.noise / self.reach * falling(rates, share) / rates[0] * math.sqrt(densify.noise_every)
+            for name, cloud in (("world", self.world), ("agents", self.agents)):
+                walk(cloud, size=size, random=self._random("walk", name))
+        if on and step % densify.every == 0:
+            self.world = self._denser("world", self.world, self._cap() - len(self.agents))
+            most = max(int(self._cap() * self.settings.agent_share), len(self.agents))
+            self.agents = self._denser("agents", self.agents, min(most, self._cap() - len(self.world)))
+        if on and densify.strategy == "default" and share >= (self.resets + 1) * densify.reset_every:
+            self.resets += 1
+            lowered(self.world, to=densify.reset_to)
+            lowered(self.agents, to=densify.reset_to)
+        if (on and step % densify.every == 0) or step % self.settings.sort_every == 0:
+            self.world = self.world.at(place_order(self.world.gaussians.means))
+            order = place_order(self.agents.gaussians.means)
+            self.agents = self.agents.at(order[torch.argsort(self.agents.owner[order], stable=True)])
+            self.lay_out()
+
+    def _denser(self, name: str, cloud: Cloud, cap: int) -> Cloud:
+        distance = torch.zeros(len(cloud))
+        if name == "world" and self.settings.densify.strategy == "default":
+            distance = torch.from_numpy(self.drive.query(cloud.gaussians.means.cpu().numpy())[0]).float()
+        random = self._random("densify", name)
+        return densified(cloud, cap=cap, settings=self.settings.densify, random=random, distance=distance)
+
+    def _cap(self) -> int:
+        return max(self.settings.gaussians - len(self.sky), 0)
+
+    def _random(self, *purpose: str) -> np.random.Generator:
+        return generator_of(self.settings.seed, "reconstruct", *purpose, self.step)
+
+    def result(self) -> Street:
+        """The street as it is now."""
+        order = torch.argsort(self.agents.owner, stable=True)
+        agents = self.agents.at(order)
+        affine = self.exposure.value.reshape(self.street.exposures.affine.shape)
+        return replace(
+            self.street,
+            world=_copied(self.world.gaussians),
+            sky=_copied(self.sky.gaussians),
+            clouds=replace(self.street.clouds, gaussians=_copied(agents.gaussians), agent=agents.owner),
+            exposures=Exposures(camera=self.street.exposures.camera, affine=affine.clone()),
+            drive=replace(self.street.drive, world_from_camera=self.world_from_camera()),
+        )
+
+    def world_from_camera(self) -> Float[Array, "f 4 4"]:
+        """Corrected poses of the pictures."""
+        pairs = zip(self.lessons, self.twist.value, strict=True)
+        return np.stack(
+            [inverse(corrected(lesson.camera_from_world, twist).double().numpy()) for lesson, twist in pairs]
+        )
+
+
+def view_of(picture: Picture, camera_from_world: Float[Tensor, "1 4 4"]) -> View:
+    """The camera of a picture."""
+    width, height = picture.size
+    lens = torch.from_numpy(picture.lens).float()[None]
+    return View(camera_from_world=camera_from_world, intrinsics=lens, width=width, height=height)
+
+
+def corrected(camera_from_world: Float[Tensor, "4 4"], twist: Float[Tensor, "6"]) -> Float[Tensor, "4 4"]:
+    """A pose with a small motion in the camera's own frame: a shift, m, and a rotation vector, rad (SO3 x R3)."""
+    zero = torch.zeros((), dtype=twist.dtype, device=twist.device)
+    x, y, z = twist[3:].unbind()
+    skew = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero]).reshape(3, 3)
+    top = torch.cat([torch.linalg.matrix_exp(skew), twist[:3, None]], dim=1)
+    bottom = torch.tensor([[0.0, 0.0, 0.0, 1.0]], dtype=twist.dtype, device=twist.device)
+    return torch.cat([top, bottom]) @ camera_from_world
+
+
+def _rows(room: dict[str, Tensor], first: int, last: int) -> Gaussians:
+    return Gaussians(**{name: value[first:last] for name, value in room.items()})
+
+
+def _rows_with_slopes(leaf: Gaussians, first: int, last: int) -> Gaussians:
+    parts = {}
+    for name, value in leaf.tensors().items():
+        parts[name] = value.detach()[first:last]
+        parts[name].grad = _slope(value)[first:last]
+    return Gaussians(**parts)
+
+
+def _slope(leaf: Tensor) -> Tensor:
+    assert leaf.grad is not None, "drawing has not been turned back"
+    return leaf.grad
+
+
+def _copied(gaussians: Gaussians) -> Gaussians:
+    return Gaussians(**{name: value.detach().clone() for name, value in gaussians.tensors().items()})
