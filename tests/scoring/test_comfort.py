@@ -15,7 +15,7 @@ from simscale.scoring.smoothing import smoothed
 def test_signals_are_filtered_as_scipy_does(fit, length):
     window, order, derivative = fit
     signal = np.random.default_rng(1).normal(0, 3, (5, length))
-    wanted = savgol_filter(signal, window, order, deriv=derivative, delta=DT, axis=1)
+    wanted = np.asarray(savgol_filter(signal, window, order, deriv=derivative, delta=DT, axis=1))
     np.testing.assert_allclose(smoothed(signal, window, order, derivative), wanted, rtol=0, atol=1.1e-8)
 
 
