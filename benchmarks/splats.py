@@ -30,9 +30,10 @@ from simscale.splats.adam import Momenta, sparse_adam
 from simscale.splats.gaussians import Gaussians
 from simscale.splats.lanes import load, multiply_add, store
 from simscale.splats.loss import photometric
+from simscale.splats.memory import Memory
 from simscale.splats.oracle import footprints
 from simscale.splats.places import by_place
-from simscale.splats.rasterise import Drawn, draw_one, eye_of
+from simscale.splats.rasterise import Drawn, draw_one, eye_of, raw_of
 from simscale.splats.render import render
 from simscale.splats.view import Limits, View
 
@@ -75,16 +76,17 @@ def measure(scene: Gaussians, view: View, repeat: int, unit: float) -> dict[str,
     """Forward, and forward with backward, of all cameras."""
     raw = {name: value.requires_grad_() for name, value in scene.tensors().items()}
     seen = [drawn_of(scene, view, camera) for camera in range(len(view))]
+    memory = Memory()
     pull = torch.randn(1, view.height, view.width, 3, generator=torch.Generator().manual_seed(0))
 
     def forward(camera: int) -> None:
         with torch.no_grad():
-            render(scene, view.at(camera))
+            render(scene, view.at(camera), memory=memory)
 
     def both(camera: int) -> None:
         for value in raw.values():
             value.grad = None
-        drawing = render(scene, view.at(camera))
+        drawing = render(scene, view.at(camera), memory=memory)
         ((drawing.image * pull).sum() + drawing.alpha.sum() + drawing.depth.mean()).backward()
 
     result: dict[str, object] = {
@@ -114,21 +116,21 @@ def timed(job: Callable[[int], None], cameras: int, repeat: int, unit: float) ->
 
 
 def drawn_of(scene: Gaussians, view: View, camera: int) -> Drawn:
-    raw = tuple(value.detach().numpy() for value in scene.tensors().values())
-    return draw_one(raw, eye_of(view, camera, Limits(), 3), np.zeros((len(scene), 0), np.float32), 0.999)
+    raw, none = raw_of(scene.tensors().values()), np.zeros((len(scene), 0), np.float32)
+    return draw_one(raw, eye_of(view, camera, Limits(), 3), none, 0.999, Memory())
 
 
 def training(repeat: int, unit: float) -> dict[str, float]:
     """One step: an image, its loss, the gradients, and Adam on what was seen."""
     scene, view = street(150_000), views(480, 270)
     raw = {name: value.requires_grad_() for name, value in scene.tensors().items()}
-    momenta, rates = Momenta.of(scene), dict.fromkeys(raw, 1e-4)
+    memory, momenta, rates = Memory(), Momenta.of(scene), dict.fromkeys(raw, 1e-4)
     target = torch.rand(1, 270, 480, 3, generator=torch.Generator().manual_seed(0))
 
     def step(camera: int) -> None:
         for value in raw.values():
             value.grad = None
-        drawing = render(scene, view.at(camera), absgrad=True)
+        drawing = render(scene, view.at(camera), absgrad=True, memory=memory)
         photometric(drawing.image, target).backward()
         sparse_adam(scene, momenta, drawing.visible.mask(len(scene)), rates=rates, step=1)
 

@@ -135,7 +135,7 @@ def _settle(planes, patch):
 
 @njit(cache=True, error_model="numpy", parallel=LOOPS)
 @no_type_check
-def blend(seen, tiles, extra, width, height, max_alpha, threads):
+def blend(seen, tiles, extra, width, height, max_alpha, planes, death, threads):
     """Draws an image.
 
     Args:
@@ -145,25 +145,24 @@ def blend(seen, tiles, extra, width, height, max_alpha, threads):
         width: Of the image, px.
         height: Of the image, px.
         max_alpha: Largest opacity of a Gaussian at a pixel, float32.
+        planes: Flat room for the planes [5 or 9, padded height, padded width].
+        death: Flat room for the place of each pixel's death in its tile's list [padded height, padded width].
         threads: That share the work.
 
     Returns:
-        Planes [5 or 9, padded height, padded width], place of each pixel's death in its tile's list [padded height,
-        padded width], and how many Gaussians of its list each tile looked at.
+        How many Gaussians of its list each tile looked at.
     """
-    across, down = (width + TILE - 1) // TILE, (height + TILE - 1) // TILE
-    size = across * TILE * down * TILE
-    planes = np.empty((PLANES if extra is None else PLANES + EXTRAS) * size, np.float32)
-    death, looked = np.empty(size, np.float32), np.empty(across * down, np.int64)
+    count = tiles.starts.size - 1
+    looked = np.empty(count, np.int64)
     ticket = np.zeros(1, np.int64)
     for _ in prange(threads):
         while True:
             tile = take_ticket(ticket)
-            if tile >= across * down:
+            if tile >= count:
                 break
             patch = rec.patch_of(tile, width, height)
             _clear(planes, death, patch)
             pairs = tiles.pairs[tiles.starts[tile] : tiles.starts[tile + 1]]
             looked[tile] = _blend_tile(pairs, seen.records, extra, patch, max_alpha, planes, death)
             _settle(planes, patch)
-    return planes.reshape((-1, down * TILE, across * TILE)), death.reshape((down * TILE, across * TILE)), looked
+    return looked

@@ -28,7 +28,7 @@ from simscale.splats.lanes import (
     take_ticket,
     where,
 )
-from simscale.splats.records import LOOPS, TILE
+from simscale.splats.records import CHUNK, LOOPS, TILE
 
 
 @njit(cache=True, error_model="numpy")
@@ -95,7 +95,9 @@ def _turn_tile(pairs, seen, extra, absgrad, patch, max_alpha, death, pull, light
 
 @njit(cache=True, error_model="numpy", parallel=LOOPS)
 @no_type_check
-def blend_backward(seen, tiles, looked, extra, absgrad, width, height, max_alpha, transmittance, death, pull, threads):
+def blend_backward(
+    seen, tiles, looked, extra, absgrad, width, height, max_alpha, transmittance, death, pull, state, sums, threads
+):
     """Gradients by the records.
 
     Args:
@@ -111,23 +113,27 @@ def blend_backward(seen, tiles, looked, extra, absgrad, width, height, max_alpha
         death: From `blend`, flat.
         pull: The loss's gradient by the planes of `blend`, flat and padded; by the first plane with the other sign,
             which makes it that by the light that Gaussians stop.
+        state: Room for two planes, flat.
+        sums: Where to write records of gradients, one for each slot; their fields are in `simscale.splats.records`.
         threads: That share the work.
-
-    Returns:
-        Records of gradients, one for each slot; their fields are in `simscale.splats.records`.
     """
     across, down = (width + TILE - 1) // TILE, (height + TILE - 1) // TILE
-    sums = np.zeros((seen.slots, rec.WORDS), np.float32)
-    light, behind = np.empty(death.size, np.float32), np.empty(death.size, np.float32)
+    light, behind = state[0], state[1]
     # the heaviest rows first, so that none is left to one thread at the end
     weights = np.zeros(down, np.int64)
     for tile in range(looked.size):
         weights[tile // across] -= looked[tile]
     heaviest = np.argsort(weights, kind="mergesort")
-    ticket = np.zeros(1, np.int64)
+    tickets = np.zeros(2, np.int64)
     for _ in prange(threads):
         while True:
-            taken = take_ticket(ticket)
+            first = take_ticket(tickets[0:]) * CHUNK
+            if first >= seen.slots:
+                break
+            sums[first : first + CHUNK] = ZERO
+    for _ in prange(threads):
+        while True:
+            taken = take_ticket(tickets[1:])
             if taken >= down:
                 break
             first = heaviest[taken] * across
@@ -137,4 +143,3 @@ def blend_backward(seen, tiles, looked, extra, absgrad, width, height, max_alpha
                 pairs = tiles.pairs[tiles.starts[tile] : tiles.starts[tile] + looked[tile]]
                 patch = rec.patch_of(tile, width, height)
                 _turn_tile(pairs, seen, extra, absgrad, patch, max_alpha, death, pull, light, behind, sums)
-    return sums

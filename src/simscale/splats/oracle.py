@@ -31,10 +31,8 @@ class Footprints:
     radius: Float[Tensor, " m"]  # px
 
 
-def draw64(
-    gaussians: Gaussians, view: View, limits: Limits, extra: Float[Tensor, "n e"], *, sh_degree: int, absgrad: bool
-) -> Drawing:
-    """See `render`; results are float64, and absolute gradients come with or without `absgrad`."""
+def draw64(gaussians: Gaussians, view: View, limits: Limits, extra: Float[Tensor, "n e"], *, sh_degree: int) -> Drawing:
+    """See `render`; results are float64, and absolute gradients always come."""
     prints = [footprints(gaussians, view, camera, limits, extra, sh_degree) for camera in range(len(view))]
     sizes = [len(one.gaussian) for one in prints]
     grad, absolute = torch.zeros(2, sum(sizes), 2, dtype=torch.float64)

@@ -13,9 +13,10 @@ from simscale.splats.blend import PLANES, blend
 from simscale.splats.blend_backward import blend_backward
 from simscale.splats.cull import cull
 from simscale.splats.gaussians import Gaussians
+from simscale.splats.memory import Memory
 from simscale.splats.project import project
 from simscale.splats.project_backward import project_backward
-from simscale.splats.records import EXTRAS, HIGH, WIDE, WORDS, Eye, Raw, Seen, Tiles
+from simscale.splats.records import EXTRAS, HIGH, TILE, WIDE, WORDS, Eye, Raw, Seen, Tiles
 from simscale.splats.tiles import list_tiles
 from simscale.splats.view import Drawing, Limits, View, Visible
 
@@ -26,10 +27,17 @@ MARGIN = 0.15
 
 
 def draw_numba(
-    gaussians: Gaussians, view: View, limits: Limits, extra: Float[Tensor, "n e"], *, sh_degree: int, absgrad: bool
+    gaussians: Gaussians,
+    view: View,
+    limits: Limits,
+    extra: Float[Tensor, "n e"],
+    *,
+    sh_degree: int,
+    absgrad: bool,
+    memory: Memory | None = None,
 ) -> Drawing:
     """See `render`. Extra channels are drawn four at a time."""
-    job = _Job(view=view, limits=limits, sh_degree=sh_degree, absgrad=absgrad)
+    job = _Job(view=view, limits=limits, sh_degree=sh_degree, absgrad=absgrad, memory=memory or Memory())
     raw, centres = gaussians.tensors().values(), view.centres()
     planes, *visible = _Draw.apply(job, view.camera_from_world, centres, extra[:, :EXTRAS], *raw)
     more = [planes[..., PLANES:]]
@@ -54,6 +62,7 @@ class _Job:
     limits: Limits
     sh_degree: int
     absgrad: bool
+    memory: Memory
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +117,7 @@ def eye_of(view: View, camera: int, limits: Limits, sh_degree: int) -> Eye:
     )
 
 
-def draw_one(raw: Raw, eye: Eye, extra: Float32[Array, "n e"], max_alpha: float) -> Drawn:
+def draw_one(raw: Raw, eye: Eye, extra: Float32[Array, "n e"], max_alpha: float, memory: Memory) -> Drawn:
     """Draws for one camera.
 
     Args:
@@ -116,43 +125,53 @@ def draw_one(raw: Raw, eye: Eye, extra: Float32[Array, "n e"], max_alpha: float)
         eye: The camera.
         extra: Up to four more channels.
         max_alpha: Largest opacity of one Gaussian at one pixel.
+        memory: Where large arrays come from.
     """
     threads = get_num_threads()
     candidates, starts = cull(raw, eye, threads)
-    records = np.empty((starts[-1] + 1, WORDS), np.float32)
+    records = memory.array(int(starts[-1]) + 1, WORDS)
     seen, spans = project(raw, eye, candidates, starts, records, threads)
     tiles = list_tiles(seen, spans, eye.width, eye.height, threads)
     own = None
     if extra.shape[1]:
         own = np.zeros((len(seen.gaussian), EXTRAS), np.float32)
         own[:, : extra.shape[1]] = extra[seen.gaussian]
-    planes, death, looked = blend(seen, tiles, own, eye.width, eye.height, np.float32(max_alpha), threads)
+    rows, stride = (TILE * -(-side // TILE) for side in (eye.height, eye.width))
+    planes = memory.array(PLANES if own is None else PLANES + EXTRAS, rows, stride)
+    death = memory.array(rows, stride)
+    looked = blend(
+        seen, tiles, own, eye.width, eye.height, np.float32(max_alpha), planes.reshape(-1), death.reshape(-1), threads
+    )
     return Drawn(eye=eye, seen=seen, tiles=tiles, extra=own, planes=planes, death=death, looked=looked)
 
 
-def _turn_one(drawn: Drawn, pull: Tensor, absgrad: bool, max_alpha: float, raw, grads, by_extra: Array | None):
+def _turn_one(job: _Job, drawn: Drawn, pull: Tensor, raw: Raw, grads: Raw, by_extra: Array | None):
     """Adds one camera's gradients to `grads` and `by_extra`; returns those by its pose and by centres in the image."""
-    threads, eye = get_num_threads(), drawn.eye
-    padded = np.zeros(drawn.planes.shape, np.float32)
+    threads, eye, seen = get_num_threads(), drawn.eye, drawn.seen
+    padded = job.memory.array(*drawn.planes.shape)
+    padded[:] = 0
     padded[: pull.shape[-1], : eye.height, : eye.width] = pull.permute(2, 0, 1).numpy()
     padded[0] *= -1  # by the light that Gaussians stop, not by the light that they leave
-    sums = blend_backward(
-        drawn.seen,
+    sums = job.memory.array(seen.slots, WORDS)
+    blend_backward(
+        seen,
         drawn.tiles,
         drawn.looked,
         drawn.extra,
-        True if absgrad else None,
+        True if job.absgrad else None,
         eye.width,
         eye.height,
-        np.float32(max_alpha),
+        np.float32(job.limits.max_alpha),
         drawn.planes[0].reshape(-1),
         drawn.death.reshape(-1),
         padded.reshape(-1),
+        job.memory.array(2, drawn.death.size),
+        sums,
         threads,
     )
-    by_centre = np.empty((len(drawn.seen.gaussian), 2), np.float32)
+    by_centre = np.empty((len(seen.gaussian), 2), np.float32)
     by_centre_abs = np.empty_like(by_centre)
-    pose = project_backward(drawn.seen, sums, raw, eye, grads, by_extra, by_centre, by_centre_abs, threads)
+    pose = project_backward(seen, sums, raw, eye, grads, by_extra, by_centre, by_centre_abs, threads)
     return pose, by_centre[drawn.used], by_centre_abs[drawn.used]
 
 
@@ -168,7 +187,7 @@ class _Draw(torch.autograd.Function):
     def forward(ctx, job, poses, centres, extra, *raw):
         view, arrays, own = job.view, raw_of(raw), extra.detach().numpy()
         eyes = [eye_of(view, camera, job.limits, job.sh_degree) for camera in range(len(view))]
-        drawn = [draw_one(arrays, eye, own, job.limits.max_alpha) for eye in eyes]
+        drawn = [draw_one(arrays, eye, own, job.limits.max_alpha, job.memory) for eye in eyes]
         gaussian = [one.seen.gaussian[one.used] for one in drawn]
         boxes = [one.seen.records[: len(one.used)][one.used][:, [WIDE, HIGH]] for one in drawn]
         found = (
@@ -189,12 +208,12 @@ class _Draw(torch.autograd.Function):
     def backward(ctx, pull, *_):
         extra, *raw = ctx.saved_tensors
         job, arrays = ctx.job, raw_of(raw)
-        grads = Raw(*(np.zeros(array.shape, np.float32) for array in arrays))
+        touched = np.zeros(len(arrays.means), bool)
+        for one in ctx.drawn:
+            touched[one.seen.gaussian[one.used]] = True
+        grads = job.memory.gradients(arrays, touched)
         by_extra = np.zeros((len(extra), EXTRAS), np.float32) if extra.shape[1] else None
-        turned = [
-            _turn_one(one, part, job.absgrad, job.limits.max_alpha, arrays, grads, by_extra)
-            for one, part in zip(ctx.drawn, pull, strict=True)
-        ]
+        turned = [_turn_one(job, one, part, arrays, grads, by_extra) for one, part in zip(ctx.drawn, pull, strict=True)]
         for kept, values in zip(ctx.grads, list(zip(*turned, strict=True))[1:], strict=True):
             kept.copy_(torch.from_numpy(np.concatenate(values)))
         pose = torch.from_numpy(np.stack([pose for pose, _, _ in turned])).float()
