@@ -5,7 +5,7 @@ Runs of neighbours are one flat loop, so it is fastest when Gaussians stand by p
 
 import math
 from dataclasses import dataclass
-from typing import Self, no_type_check
+from typing import no_type_check
 
 import numpy as np
 import torch
@@ -29,12 +29,12 @@ class Momenta:
     second: dict[str, Tensor]
 
     @classmethod
-    def of(cls, gaussians: Gaussians) -> Self:
+    def of(cls, gaussians: Gaussians) -> "Momenta":
         """Those of a fresh start."""
         zeros = [{name: torch.zeros_like(value) for name, value in gaussians.tensors().items()} for _ in range(2)]
         return cls(first=zeros[0], second=zeros[1])
 
-    def at(self, index: Tensor) -> Self:
+    def at(self, index: Tensor) -> "Momenta":
         """Those of some Gaussians, by indices or by a mask."""
         first, second = ({name: value[index] for name, value in kind.items()} for kind in (self.first, self.second))
         return type(self)(first=first, second=second)

@@ -1,7 +1,6 @@
 """Adam for small tables of which a step touches one row: exposures and corrections of poses."""
 
 from dataclasses import dataclass
-from typing import Self
 
 import torch
 from jaxtyping import Float, Int
@@ -21,7 +20,7 @@ class RowTable:
     steps: Int[Tensor, " r"]  # of each row so far
 
     @classmethod
-    def of(cls, value: Float[Tensor, "r *k"]) -> Self:
+    def of(cls, value: Float[Tensor, "r *k"]) -> "RowTable":
         """A fresh one."""
         zeros = torch.zeros_like(value)
         return cls(value=value.clone(), first=zeros, second=zeros.clone(), steps=torch.zeros(len(value)).long())
@@ -46,6 +45,6 @@ class RowTable:
         return {f"{prefix}.{name}": getattr(self, name) for name in ("value", "first", "second", "steps")}
 
     @classmethod
-    def read(cls, tensors: dict[str, Tensor], prefix: str) -> Self:
+    def read(cls, tensors: dict[str, Tensor], prefix: str) -> "RowTable":
         """What `tensors` named."""
         return cls(**{name: tensors[f"{prefix}.{name}"] for name in ("value", "first", "second", "steps")})

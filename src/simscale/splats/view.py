@@ -1,7 +1,6 @@
 """What is asked of a renderer of Gaussians, and what comes back; the same for every backend."""
 
 from dataclasses import dataclass
-from typing import Self
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -21,7 +20,7 @@ class View:
         """How many cameras."""
         return len(self.camera_from_world)
 
-    def at(self, camera: int) -> Self:
+    def at(self, camera: int) -> "View":
         """One camera alone."""
         return type(self)(
             camera_from_world=self.camera_from_world[camera : camera + 1],
