@@ -1,14 +1,13 @@
 import dataclasses
 import json
 import pickle
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from simscale.planners import PLANNERS, CheckpointInfo, predict, read_checkpoint, read_info, read_published
+from simscale.planners import PLANNERS, CheckpointInfo, predict, read_checkpoint, read_info
 from simscale.planners import write_checkpoint as write
 from simscale.scene import BadInput
 
@@ -113,36 +112,3 @@ def test_weights_must_be_all_of_them_and_no_others_each_of_its_shape_and_type(pa
     ):
         path.write_bytes(whole)
         refused(lambda change=change: read_checkpoint(rewritten(path, state=change)), *words)
-
-
-@pytest.mark.parametrize("prefix", ["", "agent._transfuser_model.", "agent.", "module.agent._transfuser_model."])
-@pytest.mark.parametrize("wrapped", [True, False])
-def test_published_weights_are_read_under_any_prefix(tmp_path, model, prefix, wrapped):
-    state = {prefix + name: weight for name, weight in model.state_dict().items()}
-    torch.save({"state_dict": state} if wrapped else state, tmp_path / "published.ckpt")
-    again = read_published(tmp_path / "published.ckpt", preset="nano")
-    assert all(torch.equal(weight, again.state_dict()[name]) for name, weight in model.state_dict().items())
-
-
-def test_published_weights_of_another_planner_or_shape_and_pickles_are_refused(tmp_path, model):
-    file = tmp_path / "published.ckpt"
-    torch.save({"state_dict": model.state_dict()}, file)
-    refused(lambda: read_published(file, preset="huge"), "ltf with preset huge", "one of ltf with preset nano")
-    refused(lambda: read_published(file, preset="navsim"), "missing", "ltf navsim")
-    torch.save({"agent.model._trajectory_head.vocab": torch.zeros(2)}, file)
-    refused(lambda: read_published(file, preset="nano"), "gtrs")
-    torch.save({"weights": 3}, file)
-    refused(lambda: read_published(file, preset="nano"), "no table of weights")
-    torch.save(Bomb(tmp_path / "executed"), file)
-    refused(lambda: read_published(file, preset="nano"), "not readable")
-    assert not (tmp_path / "executed").exists()
-
-
-@dataclasses.dataclass
-class Bomb:
-    """Pickled, it makes a file when it is unpickled."""
-
-    path: Path
-
-    def __reduce__(self):
-        return Path.touch, (self.path,)

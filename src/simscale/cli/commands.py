@@ -314,12 +314,34 @@ class Aggregate:
 class Check:
     """Checks on golden numbers that this installation computes what the official code does."""
 
-    action: Positional[Literal["scoring"]]
+    action: Positional[Literal["scoring", "planners"]]
     """What to check."""
     folder: Positional[Path]
-    """Folder of golden numbers: scenes, and where there are any vocab and two_stage."""
+    """Folder of golden numbers. For scoring: scenes, and where there are any vocab and two_stage."""
     exact: bool = False
-    """Ask the geometry library everything: slow, and right in ties too."""
+    """With scoring, ask the geometry library everything: slow, and right in ties too."""
+    json: bool = False
+    """One JSON object as the last line on stdout."""
+    debug: bool = False
+    """Show where an error came from."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """Turns published checkpoints into ours and back, or says what one holds."""
+
+    action: Positional[Literal["convert", "info"]]
+    """What to do."""
+    src: Positional[Path]
+    """A published checkpoint (PyTorch), or one of ours (safetensors)."""
+    to: Positional[Path | None] = None
+    """With convert, the same as --out."""
+    out: Path | None = None
+    """With convert, the file to write: ours of a published checkpoint, and the published form of one of ours."""
+    preset: str | None = None
+    """Which preset of the planner, where several have these weights."""
+    resolution: tuple[int, int] | None = None
+    """Height and width of the planner's image, which weights do not tell."""
     json: bool = False
     """One JSON object as the last line on stdout."""
     debug: bool = False
@@ -357,6 +379,7 @@ Command = (
     | Aggregate
     | Score
     | Check
+    | Checkpoint
 )
 Parsed = (
     Annotated[Town, subcommand("town")]
@@ -373,6 +396,7 @@ Parsed = (
     | Annotated[Score, subcommand("score")]
     | Annotated[Aggregate, subcommand("aggregate")]
     | Annotated[Check, subcommand("check")]
+    | Annotated[Checkpoint, subcommand("checkpoint")]
     | Annotated[Show, subcommand("show")]
     | Annotated[Dataset, subcommand("dataset")]
 )

@@ -1,8 +1,9 @@
 """Planners: from images and status to a plan; one file a planner."""
 
-from simscale.planners.checkpoint import CheckpointInfo, read_checkpoint, read_info, read_published, write_checkpoint
+from simscale.planners.checkpoint import CheckpointInfo, Origin, read_checkpoint, read_info, write_checkpoint
 from simscale.planners.ltf import Ltf, LtfConfig, LtfOutput
 from simscale.planners.ltf_loss import LtfLoss, LtfLossConfig, LtfTargets, ltf_loss
+from simscale.planners.published import read_published
 from simscale.planners.registry import PLANNERS, PlannerKind, predict, unit_rgb
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "LtfLossConfig",
     "LtfOutput",
     "LtfTargets",
+    "Origin",
     "PlannerKind",
     "ltf_loss",
     "predict",

@@ -4,34 +4,43 @@ The file is a safetensors file. Its header carries, as JSON, the planner's name,
 resolution above all: two published checkpoints differ in nothing else), the cameras it was trained on, and a record of
 the training. Nothing in it is ever executed. Loading is strict: all weights, no others, each of its shape.
 
-Published checkpoints are PyTorch files. `read_published` takes the weights out of them with PyTorch's restricted
-reader, whatever prefix their training framework gave to the names.
+Published checkpoints are PyTorch files; published.py reads and writes them.
 """
 
 import dataclasses
+import hashlib
+import io
 import json
 import os
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from simscale.planners.registry import PLANNERS
+from simscale.planners.registry import PLANNERS, PlannerKind
 from simscale.scene import BadInput
 
 FORMAT = "simscale-checkpoint-1"
 STITCHED_CAMERAS = ("CAM_L0", "CAM_F0", "CAM_R0")
 """The cameras of the reference, from left to right in the image."""
-PREFIXES = ("agent._transfuser_model.", "agent.model.", "agent.", "module.")
-"""What training frameworks put before the names of the weights; the longest that fits is taken off."""
-TRACES = {"plan_anchor": "diffusiondrive", "_trajectory_head.vocab": "gtrs", "_trajectory_head._mlp.0.weight": "ltf"}
-"""Weights that only one of the published planners has, in the order in which they are looked for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """How published weights were held, so that they can be written back as they came."""
+
+    prefix: str = ""  # before the names of the weights
+    table: str = "state_dict"  # under which the file holds them; empty where it holds nothing else
+    file: str = ""  # the file's name
+    sha256: str = ""  # the file's digest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,11 +52,25 @@ class CheckpointInfo:
     config: Any  # the planner's configuration
     cameras: tuple[str, ...] = STITCHED_CAMERAS  # from left to right in the image
     training: dict[str, Any] = dataclasses.field(default_factory=dict)  # recipe, mixture, seed, steps, ...; JSON
+    vocabulary: str = (
+        ""  # digest of the planner's fixed trajectories, as `vocabulary_digest` has it; empty: it has none
+    )
+    origin: Origin | None = None  # where published weights came from; None: trained here
 
 
 def write_checkpoint(path: Path, model: nn.Module, info: CheckpointInfo) -> Path:
     """Writes weights and information; the file appears whole or not at all. The same model gives the same bytes."""
-    state = {name: weight.detach().cpu().contiguous() for name, weight in model.state_dict().items()}
+    return write_weights(path, model.state_dict(), info)
+
+
+def write_weights(path: Path, weights: Mapping[str, Tensor], info: CheckpointInfo) -> Path:
+    """... of a planner's weights by name. The digest of its vocabulary is taken from them, whatever `info` says."""
+    # copies: weights that share memory cannot be written
+    state = {
+        name: weight.detach().cpu().clone(memory_format=torch.contiguous_format) for name, weight in weights.items()
+    }
+    held = PLANNERS[info.planner].vocabulary
+    info = dataclasses.replace(info, vocabulary=vocabulary_digest(state[held]) if held else "")
     # one entry: safetensors writes several in no certain order
     header = {"simscale": json.dumps({"format": FORMAT, **dataclasses.asdict(info)}, sort_keys=True)}
     descriptor, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -75,11 +98,14 @@ def read_info(path: Path) -> CheckpointInfo:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
     except (SafetensorError, OSError) as error:
-        raise BadInput(path, "the checkpoint", f"no safetensors file ({error})", "one that was written whole") from None
+        wanted = "one that was written whole; `simscale checkpoint convert` makes one of a published checkpoint"
+        raise BadInput(path, "the checkpoint", f"no safetensors file ({error})", wanted) from None
     try:
         said = json.loads(header["simscale"])
         version, planner, preset = str(said["format"]), str(said["planner"]), str(said["preset"])
         cameras, training, config = tuple(said["cameras"]), dict(said["training"]), dict(said["config"])
+        vocabulary = str(said.get("vocabulary", ""))
+        origin = None if said.get("origin") is None else Origin(**{key: str(v) for key, v in said["origin"].items()})
     except (KeyError, TypeError, ValueError) as error:
         raise BadInput(
             path, "header", f"not readable ({error!r})", "planner, preset, config, cameras, training"
@@ -89,7 +115,15 @@ def read_info(path: Path) -> CheckpointInfo:
     if planner not in PLANNERS:
         raise BadInput(path, "planner", repr(planner), f"one of {', '.join(PLANNERS)}")
     read = _config_of(path, planner, config)
-    return CheckpointInfo(planner=planner, preset=preset, config=read, cameras=cameras, training=training)
+    return CheckpointInfo(
+        planner=planner,
+        preset=preset,
+        config=read,
+        cameras=cameras,
+        training=training,
+        vocabulary=vocabulary,
+        origin=origin,
+    )
 
 
 def read_checkpoint(
@@ -113,61 +147,74 @@ def read_checkpoint(
         if info.config != expected:
             other = info.preset not in ("", preset)  # else its own configuration, or the preset's of another version
             raise BadInput(path, "preset", info.preset if other else _difference(info.config, expected), preset)
+    state = read_state(path)
+    model = filled(path, info, state)
+    held = PLANNERS[info.planner].vocabulary
+    if held and info.vocabulary and vocabulary_digest(state[held]) != info.vocabulary:
+        raise BadInput(path, held, "another vocabulary than the header says", f"sha256 {info.vocabulary[:16]}")
+    return model, info
+
+
+def has_header(path: Path) -> bool:
+    """Whether a file is a checkpoint of ours; another one is somebody else's, or damaged."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return "simscale" in (file.metadata() or {})
+    except (SafetensorError, OSError):
+        return False
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """The weights of a checkpoint by name."""
     with safe_open(path, framework="pt") as file:
-        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    return _filled(path, info, state), info
+        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
 
 
-def read_published(path: Path, *, preset: str, cameras: tuple[str, ...] = STITCHED_CAMERAS) -> nn.Module:
-    """A planner with published weights, in evaluation mode.
+def vocabulary_digest(trajectories: Tensor) -> str:
+    """Digest of a planner's fixed trajectories: of the `.npy` file that holds them as float32."""
+    stream = io.BytesIO()
+    values = trajectories.detach().cpu().contiguous().numpy().astype("<f4")
+    np.lib.format.write_array(stream, values, version=(1, 0), allow_pickle=False)
+    return hashlib.sha256(stream.getvalue()).hexdigest()
 
-    Args:
-        path: A PyTorch file: the weights by name, or such a table under `state_dict`; with any of `PREFIXES`.
-        preset: Preset of the planner. It has to be said: the weights do not tell the resolution.
-        cameras: What the planner sees, from left to right.
+
+def filled(path: Path, info: CheckpointInfo, state: Mapping[str, Tensor]) -> nn.Module:
+    """A planner with these weights, in evaluation mode.
 
     Raises:
-        BadInput: Not such a file, another planner, or weights that do not fit the preset.
+        BadInput: They are not all of its weights, or others, or of another shape or type.
     """
-    try:
-        held = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise BadInput(path, "the checkpoint", f"not readable ({type(error).__name__})", "a file of weights") from None
-    held = held.get("state_dict", held) if isinstance(held, dict) else held
-    if not isinstance(held, dict) or not held or not all(isinstance(value, Tensor) for value in held.values()):
-        raise BadInput(path, "the checkpoint", "no table of weights", "weights by name, or such a table in state_dict")
-    state = without_prefix(held)
-    planner = next((name for trace, name in TRACES.items() if any(trace in key for key in state)), "no planner's")
-    if planner not in PLANNERS or preset not in PLANNERS[planner].presets:
-        known = [f"{name} with preset {each}" for name, kind in PLANNERS.items() for each in kind.presets]
-        raise BadInput(path, "the planner", f"{planner} with preset {preset}", f"one of {', '.join(known)}")
-    config = PLANNERS[planner].presets[preset]
-    info = CheckpointInfo(planner=planner, preset=preset, config=config, cameras=cameras)
-    return _filled(path, info, state)
-
-
-def without_prefix(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The same weights without a prefix that all of their names share; prefixes may be stacked."""
-    for prefix in PREFIXES:
-        if all(name.startswith(prefix) for name in state):
-            return without_prefix({name.removeprefix(prefix): weight for name, weight in state.items()})
-    return state
-
-
-def _filled(path: Path, info: CheckpointInfo, state: dict[str, Tensor]) -> nn.Module:
     model = PLANNERS[info.planner].build(info.config, seed=0)
-    expected = model.state_dict()
-    named = f"those of {info.planner} {info.preset}".strip()
+    fault = first_fault(state, model.state_dict())
+    if fault is not None:
+        what, found, wanted = fault
+        raise BadInput(path, what, found, wanted or f"those of {info.planner} {info.preset}".strip())
+    model.load_state_dict(dict(state), strict=True)
+    return model.eval()
+
+
+def outline(kind: PlannerKind, config: Any) -> nn.Module:
+    """A planner whose weights have names and shapes, and no numbers."""
+    with torch.device("meta"):
+        return kind.build(config)
+
+
+def shapes_of(kind: PlannerKind, config: Any) -> dict[str, Tensor]:
+    """Weights of a planner without their numbers."""
+    return outline(kind, config).state_dict()
+
+
+def first_fault(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> tuple[str, str, str] | None:
+    """What is wrong with weights: what, found, and expected (empty: the planner's); None where all is right."""
     for what, names in (("missing", expected.keys() - state.keys()), ("unknown", state.keys() - expected.keys())):
         if names:
-            raise BadInput(path, "the weights", f"{len(names)} {what}, {min(names)} for one", named)
+            return "the weights", f"{len(names)} {what}, {min(names)} for one", ""
     for name, weight in expected.items():
         if state[name].shape != weight.shape:
-            raise BadInput(path, name, f"of shape {tuple(state[name].shape)}", f"{tuple(weight.shape)}")
+            return name, f"of shape {tuple(state[name].shape)}", f"{tuple(weight.shape)}"
         if state[name].dtype != weight.dtype:
-            raise BadInput(path, name, f"of type {state[name].dtype}", f"{weight.dtype}")
-    model.load_state_dict(state, strict=True)
-    return model.eval()
+            return name, f"of type {state[name].dtype}", f"{weight.dtype}"
+    return None
 
 
 def _config_of(path: Path, planner: str, said: dict[str, Any]) -> Any:
