@@ -7,6 +7,7 @@ from pathlib import Path
 from simscale.dataset.mixture import Mixture
 from simscale.evaluate.seeds import TRAIN_SEEDS, VALIDATION_SEEDS
 from simscale.train.config import TrainConfig
+from simscale.train.schedule import Epochs
 
 ARMS = {"real-only": False, "co-trained": True}
 """What an experiment compares: are simulated examples taught as well? Both train for the same number of steps."""
@@ -42,10 +43,37 @@ def ltf_navsim() -> TrainConfig:
     )
 
 
+def diffusiondrive() -> TrainConfig:
+    """DiffusionDrive nano on real and simulated examples, as LTF nano is trained."""
+    return replace(co_trained(), name="diffusiondrive", planner="diffusiondrive")
+
+
+def diffusiondrive_simscale() -> TrainConfig:
+    """The published DiffusionDrive at 512 x 2048 with its own optimiser (planners.md 3): AdamW, 8 times 64 a batch.
+
+    The number of steps is 100 epochs of the 85,109 real examples of navtrain.
+    """
+    return replace(
+        diffusiondrive(),
+        name="diffusiondrive_simscale",
+        preset="simscale",
+        steps=100 * 167,
+        batch=512,
+        optimiser="adam",
+        learning_rate=6e-4,
+        weight_decay=1e-4,
+        schedule=Epochs(count=100, warm_up=3, least=1e-6),
+        auxiliary=1.0,
+        clip=None,
+    )
+
+
 RECIPES: dict[str, Callable[[], TrainConfig]] = {
     "real_only": real_only,
     "co_trained": co_trained,
     "ltf_navsim": ltf_navsim,
+    "diffusiondrive": diffusiondrive,
+    "diffusiondrive_simscale": diffusiondrive_simscale,
 }
 """Trainings that `simscale train` knows by name; a .json file says the same with other folders and numbers."""
 

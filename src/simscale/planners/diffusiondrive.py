@@ -16,7 +16,7 @@ Axes: `b` samples, `m` modes (anchors), `t` poses, `l` decoder layers, `c` width
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 
 import numpy as np
@@ -47,6 +47,7 @@ class DiffusionDriveConfig(PerceptionConfig):
     point_width: int = 64  # of the embedding of one pose of a noisy plan
     diffusion_layers: int = 2
     diffusion_dropout: float = 0.1  # after each attention of the diffusion's decoder
+    value_kernel: int = 3  # side of the convolution that prepares the bird's-eye features for each layer, cells
     bev_range: float = 32.0  # the bird's-eye features reach this far ahead, behind and aside, m
     trained_steps: int = 50  # noise in training is that of a step below this, of 1000
     noise_step: int = 8  # step whose noise the anchors get
@@ -86,17 +87,19 @@ BASE256 = DiffusionDriveConfig(trunk=TrunkConfig(image_size=(256, 1024)))
 """The same parameters as SimScale's at half the resolution (ours)."""
 
 NANO = DiffusionDriveConfig(
-    trunk=NANO_TRUNK,
+    trunk=replace(NANO_TRUNK, widths=(16, 32, 64, 96), fusion_expansion=2),
     width=64,
     hidden=128,
     decoder_layers=2,
     decoder_heads=4,
     agents=10,
-    bev_map_size=(64, 128),
+    bev_map_size=(32, 64),
     point_width=16,
     diffusion_dropout=0.0,
+    value_kernel=1,
 )
-"""The same planner for one CPU (ours), about 1.2 million parameters."""
+"""The same planner for one CPU (ours), a million parameters. Trunk and map are smaller than LTF's: the diffusion costs
+as much as they save."""
 
 OUTPUTS = (
     *(
@@ -123,7 +126,9 @@ class BevAttention(nn.Module):
         self.range = config.bev_range
         self.attention_weights = nn.Linear(config.width, config.poses)
         self.output_proj = nn.Linear(config.width, config.width)
-        self.value_proj = nn.Sequential(nn.Conv2d(config.width, config.width, 3, padding=1), nn.ReLU())
+        kernel = config.value_kernel
+        values = nn.Conv2d(config.width, config.width, kernel, padding=kernel // 2)
+        self.value_proj = nn.Sequential(values, nn.ReLU())
         self.dropout = nn.Dropout(config.diffusion_dropout)
         nn.init.zeros_(self.attention_weights.weight)
         nn.init.zeros_(self.attention_weights.bias)

@@ -29,9 +29,7 @@ class DiffusionDriveLossConfig:
     pose_weight: float = 8.0
     focal_power: float = 2.0  # how much less a mode counts that is already told well
     focal_share: float = 0.25  # of the right mode; the wrong ones have the rest
-    heads: LtfLossConfig = field(
-        default_factory=lambda: LtfLossConfig(trajectory_weight=0.0, bev_semantic_weight=14.0)
-    )
+    heads: LtfLossConfig = field(default_factory=lambda: LtfLossConfig(trajectory_weight=0.0, bev_semantic_weight=14.0))
     #   of agents and map; its `legacy_mean` counts for everything
     legacy_validation: bool = False  # L1 of the chosen plan alone where the model infers, as the reference: such a loss
     #   cannot be compared with the training's

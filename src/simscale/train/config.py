@@ -10,6 +10,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from simscale.dataset.mixture import Mixture, with_folders
 from simscale.planners import PLANNERS
 from simscale.scene import BadInput
+from simscale.train.schedule import Epochs
 
 SCHEMA_VERSION = 1
 MAX_BYTES = 1 << 20
@@ -28,8 +29,10 @@ class TrainConfig:
     batch: int = 32
     optimiser: Literal["muon", "adam"] = "muon"  # muon.py says why (ours); LTF's own is Adam
     learning_rate: float = 1e-3  # at its highest (ours, for nano; LTF's own is 1e-4)
-    schedule: Literal["cosine", "constant"] = "cosine"  # ours; LTF's own is constant
-    warm_up: int = 50  # steps in which the rate rises from 0 (ours)
+    schedule: Literal["cosine", "constant"] | Epochs = "cosine"  # ours; LTF's own is constant, others' goes by epochs
+    warm_up: int = 50  # steps in which the rate rises from 0 (ours); `Epochs` have their own
+    lr_mult: float = 0.5  # of the image encoder's rate, if it were effective
+    lr_mult_effective: bool = False  # DiffusionDrive's and GTRS's recipes ask for it, and their scheduler forgets it
     weight_decay: float = 0.0  # decoupled; LTF's is 0
     auxiliary: float = 1.0  # share of the planner's own weights of its auxiliary losses
     clip: float | None = 1.0  # largest norm of the gradient (ours)
@@ -62,6 +65,10 @@ class TrainConfig:
                 (self.learning_rate, self.weight_decay, self.warm_up),
                 "a positive rate, the others 0 or more",
             )
+        if isinstance(self.schedule, Epochs) and not 0 <= self.schedule.warm_up < self.schedule.count:
+            raise BadInput(what, "schedule.warm_up", self.schedule.warm_up, f"0 to {self.schedule.count - 1} epochs")
+        if not self.lr_mult > 0:
+            raise BadInput(what, "lr_mult", self.lr_mult, "more than 0")
         if not 0 <= self.auxiliary < math.inf:
             raise BadInput(what, "auxiliary", self.auxiliary, "0 or more")
         if not self.mixture.real and not self.mixture.simulated:
@@ -69,7 +76,7 @@ class TrainConfig:
         return self
 
 
-for _noun in (TrainConfig, Mixture):
+for _noun in (TrainConfig, Mixture, Epochs):
     _noun.__pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[attr-defined]
 
 

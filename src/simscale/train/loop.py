@@ -8,7 +8,6 @@ again therefore ends in the same weights, to the bit on one thread, as one that 
 
 import io
 import json
-import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from simscale.scene import BadInput
 from simscale.train.config import TrainConfig, plain
 from simscale.train.data import TrainingData, batch_of, training_data
 from simscale.train.optimiser import Optimisers, optimisers_of
+from simscale.train.schedule import constant, cosine
 
 CHECKPOINT, METRICS, STATE, RUN, MANIFEST = (
     "checkpoint.safetensors",
@@ -36,8 +36,6 @@ CHECKPOINT, METRICS, STATE, RUN, MANIFEST = (
     "run.json",
     "manifest.json",
 )
-LAST_SHARE = 0.02
-"""Of the learning rate, at the end of the cosine (ours)."""
 VALIDATED_AT_ONCE = 64
 
 Row = dict[str, int | float]
@@ -140,13 +138,12 @@ def _step(step: int, config: TrainConfig, data: TrainingData, model: nn.Module, 
 
 
 def rate_at(step: int, config: TrainConfig) -> float:
-    """Learning rate of a step: a rise over `warm_up` steps, then constant, or half a cosine down to `LAST_SHARE`."""
-    rise = min((step + 1) / max(config.warm_up, 1), 1.0)
+    """Learning rate of a step; schedule.py has the courses."""
     if config.schedule == "constant":
-        return config.learning_rate * rise
-    gone = max(step - config.warm_up, 0) / max(config.steps - config.warm_up, 1)
-    fall = LAST_SHARE + (1 - LAST_SHARE) * (1 + math.cos(math.pi * min(gone, 1.0))) / 2
-    return config.learning_rate * rise * fall
+        return constant(step, config.learning_rate, warm_up=config.warm_up)
+    if config.schedule == "cosine":
+        return cosine(step, config.steps, config.learning_rate, warm_up=config.warm_up)
+    return config.schedule.at(step, config.steps, config.learning_rate)
 
 
 def validated(model: nn.Module, examples: Examples, config: TrainConfig) -> Row:

@@ -57,9 +57,18 @@ def optimisers_of(model: nn.Module, config: TrainConfig, *, outputs: tuple[str, 
     known = {id(parameter) for parameter in inner}
     others = [parameter for parameter in model.parameters() if id(parameter) not in known]
     how: dict[str, Any] = {"lr": config.learning_rate, "weight_decay": config.weight_decay}
-    adam = torch.optim.AdamW([{"params": others, "times": 1.0}], **how, fused=True)
-    muon = [Muon([{"params": inner, "times": MUON_TIMES}], **how)] if inner else []
+    adam = torch.optim.AdamW(_groups(others, 1.0, model, config), **how, fused=True)
+    muon = [Muon(_groups(inner, MUON_TIMES, model, config), **how)] if inner else []
     return Optimisers((adam, *muon))
+
+
+def _groups(parameters: list[Tensor], times: float, model: nn.Module, config: TrainConfig) -> list[dict[str, Any]]:
+    """One group; two where the image encoder has a rate of its own."""
+    if not config.lr_mult_effective:
+        return [{"params": parameters, "times": times}]
+    encoder = {id(parameter) for name, parameter in model.named_parameters() if "image_encoder." in name}
+    rest, apart = ([p for p in parameters if (id(p) in encoder) == inside] for inside in (False, True))
+    return [{"params": rest, "times": times}, {"params": apart, "times": times * config.lr_mult}]
 
 
 def _inner_matrices(model: nn.Module, outputs: tuple[str, ...]) -> list[Tensor]:
