@@ -140,8 +140,10 @@ class Render:
     """A dataset of generate; with --logged, folders of scenes."""
     out: Path
     """Folder for images and what they teach."""
-    renderer: Literal["raycast"] = "raycast"
-    """Who draws."""
+    renderer: Literal["raycast", "splats"] = "raycast"
+    """Who draws: the town's ray caster, or streets reconstructed from photographs."""
+    assets: Path | None = None
+    """With splats, what reconstruct wrote: the asset of each log in a folder of its own, or a single asset."""
     logged: bool = False
     """Render what the logs' own cameras saw."""
     sensors: Literal["ltf", "full"] = "ltf"

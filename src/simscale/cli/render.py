@@ -10,6 +10,7 @@ from simscale.dataset.renderers import RENDERERS
 from simscale.dataset.sensors import SENSORS, Sensors
 from simscale.dataset.sources import Source, logged_sources, sample_sources
 from simscale.engine.progress import progress
+from simscale.render.trust import trust_line
 from simscale.scene import BadInput
 
 
@@ -20,6 +21,9 @@ def run(command: Render) -> int:
         raise BadInput("command line", "--workers", workers, "1 or more")
     if command.renderer not in RENDERERS:
         raise BadInput("command line", "--renderer", repr(command.renderer), " or ".join(RENDERERS))
+    if (command.renderer == "splats") != (command.assets is not None):
+        found = "absent" if command.assets is None else f"{command.assets} with the renderer raycast"
+        raise BadInput("command line", "--assets", found, "with --renderer splats, what simscale reconstruct wrote")
     sources, sensors = _sources(command), _sensors(command)
     items = sum(len(source.items) for source in sources)
     with progress("render", total=items, noun="states") as advance:
@@ -27,6 +31,7 @@ def run(command: Render) -> int:
             sources,
             command.out,
             renderer=command.renderer,
+            assets=command.assets,
             sensors=sensors,
             workers=workers,
             on_done=lambda told: advance(len(told.unit.items)),
@@ -61,4 +66,6 @@ def _sensors(command: Render) -> Sensors:
 def _lines(report: RenderReport) -> list[str]:
     whose = ", ".join(f"{count} of {who}" for who, count in report.by_expert.items())
     failed = [f"set aside: {f.item or f.unit} {f.step}: {f.error}" for f in report.failures]
-    return [*failed, f"{report.images} images for {report.examples} examples ({whose})", f"digest: {report.digest}"]
+    trusted = [trust_line(report.trust)] if report.trust else []
+    made = f"{report.images} images for {report.examples} examples ({whose})"
+    return [*failed, made, *trusted, f"digest: {report.digest}"]

@@ -22,7 +22,8 @@ from simscale.dataset.sources import Source, moments_of, scene_at
 from simscale.engine.failures import Failure, during
 from simscale.engine.run import Progress, RunSettings, run
 from simscale.engine.units import Finished, Unit, units_of
-from simscale.scene import BadInput
+from simscale.render import Trust
+from simscale.render.trust import trust_summary
 
 ITEMS_A_UNIT = 64
 """Images (or sets of them) that are done, committed and, after a crash, done again as a whole: a second or two."""
@@ -39,6 +40,7 @@ class RenderReport:
     streets: tuple[str, ...]
     failures: tuple[Failure, ...]
     resumed: int  # units that an earlier run had done
+    trust: dict[str, float] | None = None  # means and worst values over images; None where the renderer is exact
 
     def as_json(self) -> dict[str, Any]:
         """Counts and digest."""
@@ -50,6 +52,7 @@ class RenderReport:
             "streets": list(self.streets),
             "version": __version__,
             "failures": [asdict(failure) for failure in self.failures],
+            **({} if self.trust is None else {"trust": self.trust}),
         }
 
 
@@ -59,6 +62,7 @@ def render(
     *,
     renderer: str,
     sensors: Sensors,
+    assets: Path | None = None,
     workers: int = 1,
     on_start: Callable[[int], None] = lambda items: None,
     on_done: Callable[[Progress], None] = lambda progress: None,
@@ -70,27 +74,29 @@ def render(
         out: The folder; a run that finds one of its own there goes on with it.
         renderer: A name in RENDERERS.
         sensors: Which cameras, in what size.
+        assets: Of reconstructed streets, for the renderer `splats`.
         workers: Processes.
         on_start: Told the number of items.
         on_done: Told after every unit.
 
     Raises:
-        BadInput: An `out` that holds something else, a scene without scenery, a rig that lacks a camera.
+        BadInput: An `out` that holds something else, a scene without scenery or asset, a rig that lacks a camera.
     """
     if (out / NEWEST).exists():
         read_manifest(out)  # refuses a folder that is complete as something else
-    assets = _assets(sources, renderer)
+    drawn_from = _drawn_from(sources, renderer, assets)
     configuration = {
         "stage": "render",
         "version": __version__,
         "renderer": renderer,
         "sensors": asdict(sensors),
-        "assets": {path.name: digest for path, digest in sorted(set(assets.values()))},
+        "assets": {name: digest for name, digest in sorted(set(drawn_from.values()))},
         "datasets": sorted({source.digest for source in sources if source.dataset}),
     }
-    units = [unit for source in sources for unit in _units(source, configuration, assets[source.log][1])]
+    units = [unit for source in sources for unit in _units(source, configuration, drawn_from[source.log][1])]
     on_start(sum(len(unit.items) for unit in units))
-    work = partial(_work, sources={source.log: source for source in sources}, renderer=renderer, sensors=sensors)
+    by_log = {source.log: source for source in sources}
+    work = partial(_work, sources=by_log, renderer=renderer, sensors=sensors, assets=assets)
     report = run(
         units,
         work,
@@ -100,6 +106,7 @@ def render(
         settings=RunSettings(workers=workers),
         on_done=on_done,
     )
+    trusts = [Trust(**row) for finished in report.done.values() for row in finished.summary.get("trusts", ())]
     counts = Counter[str]()
     for finished in report.done.values():
         counts.update(finished.summary["by_expert"])
@@ -111,6 +118,7 @@ def render(
         streets=tuple(sorted({source.street for source in sources})),
         failures=report.failures,
         resumed=report.resumed,
+        trust=trust_summary(trusts) if trusts else None,
     )
     if not report.failures:
         _commit(out, report.done.values(), sources, configuration, made)
@@ -131,19 +139,17 @@ def _commit(out: Path, done: Any, sources: Sequence[Source], configuration: dict
     )
 
 
-def _assets(sources: Sequence[Source], renderer: str) -> dict[str, tuple[Path, str]]:
-    """The file that the renderer draws each log from, with its digest; all are there before any work is done."""
+def _drawn_from(sources: Sequence[Source], renderer: str, assets: Path | None) -> dict[str, tuple[str, str]]:
+    """What the renderer draws each log from, and its digest; all are there before any work is done."""
     digests: dict[Path, str] = {}
-    assets = {}
+    found = {}
     for source in sources:
         scene, folder = scene_at(source.path, source.sha256), source.path.parent
-        path = asset_of(renderer, scene, folder)
-        if not path.is_file():
-            raise BadInput(folder, f"scenery of {scene.id}", f"absent ({path.name})", "what simscale town writes")
+        path = asset_of(renderer, scene, folder, assets)
         if path not in digests:
             digests[path] = sha256_of(path)
-        assets[source.log] = (path, digests[path])
-    return assets
+        found[source.log] = (scene.id if renderer == "splats" else path.name, digests[path])
+    return found
 
 
 def _units(source: Source, configuration: dict[str, Any], asset: str) -> list[Unit]:
@@ -153,11 +159,19 @@ def _units(source: Source, configuration: dict[str, Any], asset: str) -> list[Un
     return units_of(source.items, size=ITEMS_A_UNIT, configuration=own)
 
 
-def _work(unit: Unit, unfinished: Path, *, sources: dict[str, Source], renderer: str, sensors: Sensors) -> Finished:
+def _work(
+    unit: Unit,
+    unfinished: Path,
+    *,
+    sources: dict[str, Source],
+    renderer: str,
+    sensors: Sensors,
+    assets: Path | None,
+) -> Finished:
     """Renders one unit and leaves its files in `unfinished`."""
     source = sources[_log_of(unit.items[0], sources)]
     scene = scene_at(source.path, source.sha256)
-    caster = RENDERERS[renderer](scene, source.path.parent, rays=sensors.rays)
+    draws = RENDERERS[renderer](scene, source.path.parent, rays=sensors.rays, assets=assets)
     rendered = []
     for item in unit.items:
         with during(item, "render"):
@@ -167,13 +181,16 @@ def _work(unit: Unit, unfinished: Path, *, sources: dict[str, Source], renderer:
                 Rendered(
                     moments=tuple(moments),
                     targets=targets_of(scene.road, first.tracks, first.state),
-                    images=tuple(images_of(first, scene, renderer=caster, sensors=sensors)),
+                    images=tuple(images_of(first, scene, renderer=draws, sensors=sensors)),
                 )
             )
     summary = {
         "images": sum(len(one.images) for one in rendered),
         "by_expert": dict(Counter(moment.expert for one in rendered for moment in one.moments)),
     }
+    trusts = [one.trust for one in rendered if one.trust is not None]
+    if trusts:
+        summary["trusts"] = [asdict(trust) for trust in trusts]
     return Finished(files=write_rendered(unfinished, unit.key, rendered), summary=summary)
 
 

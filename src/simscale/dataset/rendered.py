@@ -12,7 +12,7 @@ Two experts' answers to one perturbed state are two examples of one image.
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,7 @@ from simscale.dataset.moment import Moment
 from simscale.dataset.sensors import CameraImage
 from simscale.dataset.shards import DATA, INDICES, MAX_SHARD, read_table
 from simscale.dataset.tables import INDEX, table_bytes
+from simscale.render import Trust, joined_trust
 from simscale.scene import BadInput
 
 EXAMPLES = "examples"
@@ -48,6 +49,17 @@ SCHEMA = pa.schema(
         "bev_semantic": pa.binary(),
     }
 )
+TRUST_SCHEMA = pa.schema(
+    [
+        *SCHEMA,
+        pa.field("view_distance", pa.float32()),  # m
+        pa.field("view_angle", pa.float32()),  # rad
+        pa.field("coverage", pa.float32()),
+        pa.field("filled", pa.float32()),
+        pa.field("left_out", pa.int32()),
+    ]
+)
+"""What a renderer adds that is not exact; see `render.Trust`."""
 ARRAYS = {
     "status": (np.float32, (8,)),
     "trajectory": (np.float32, (8, 3)),
@@ -65,6 +77,13 @@ class Rendered:
     moments: tuple[Moment, ...]
     targets: Targets
     images: tuple[CameraImage, ...]
+
+    @property
+    def trust(self) -> Trust | None:
+        """Of all images together; None where the renderer is exact."""
+        trusts = [image.trust for image in self.images if image.trust is not None]
+        pixels = [image.width * image.height for image in self.images if image.trust is not None]
+        return joined_trust(trusts, pixels) if trusts else None
 
 
 def write_rendered(folder: Path, unit: str, rendered: Sequence[Rendered]) -> tuple[WrittenFile, ...]:
@@ -96,8 +115,9 @@ def write_rendered(folder: Path, unit: str, rendered: Sequence[Rendered]) -> tup
         }
         for one, (moment, image), offset in zip(packed, pairs, offsets_of(packed), strict=True)
     ]
-    rows = [_row(moment, one.targets) for one in rendered for moment in one.moments]
-    return (shard, _table(folder, unit, INDICES, index, INDEX), _table(folder, unit, EXAMPLES, rows, SCHEMA))
+    rows = [_row(moment, one) for one in rendered for moment in one.moments]
+    schema = TRUST_SCHEMA if any(one.trust for one in rendered) else SCHEMA
+    return (shard, _table(folder, unit, INDICES, index, INDEX), _table(folder, unit, EXAMPLES, rows, schema))
 
 
 def _table(folder: Path, unit: str, kind: str, rows: list[dict], schema: pa.Schema) -> WrittenFile:
@@ -105,7 +125,8 @@ def _table(folder: Path, unit: str, kind: str, rows: list[dict], schema: pa.Sche
     return WrittenFile(path=path, name=f"{kind}/{unit}.parquet", sha256=sha256, size=size, rows=len(rows))
 
 
-def _row(moment: Moment, targets: Targets) -> dict:
+def _row(moment: Moment, rendered: Rendered) -> dict:
+    targets = rendered.targets
     return {
         "token": moment.token,
         "image": moment.image,
@@ -119,6 +140,7 @@ def _row(moment: Moment, targets: Targets) -> dict:
         "agent_states": targets.agent_states.ravel().tolist(),
         "agent_labels": targets.agent_labels.tolist(),
         "bev_semantic": targets.bev_semantic.tobytes(),
+        **({} if rendered.trust is None else asdict(rendered.trust)),
     }
 
 

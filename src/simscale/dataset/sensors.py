@@ -1,5 +1,6 @@
 """Sensors: which cameras are rendered, in what size, and how their images are stored."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +9,7 @@ from jaxtyping import UInt8
 
 from simscale.dataset.example import lights_at, pose_of, rig_of, view_of
 from simscale.dataset.moment import Moment
-from simscale.render import Renderer, navsim_rig, scaled, stitched
+from simscale.render import Image, Renderer, Trust, joined_trust, navsim_rig, scaled, stitched
 from simscale.render.rigs import chosen
 from simscale.scene import BadInput, Scene
 
@@ -45,6 +46,7 @@ class CameraImage:
     width: int
     height: int
     jpeg: bytes
+    trust: Trust | None = None  # None where the renderer is exact
 
 
 def images_of(moment: Moment, scene: Scene, *, renderer: Renderer, sensors: Sensors) -> list[CameraImage]:
@@ -56,7 +58,7 @@ def images_of(moment: Moment, scene: Scene, *, renderer: Renderer, sensors: Sens
     pose, lights = pose_of(scene, moment.instant, moment.state), lights_at(scene, moment.instant)
     if sensors.stitched:
         images = renderer.render(view_of(scene, sensors.size), pose, moment.tracks, lights)
-        return [_encoded("+".join(sensors.cameras), stitched(images), sensors.quality)]
+        return [_encoded("+".join(sensors.cameras), stitched(images), sensors.quality, trust_of(images))]
     rig = rig_of(scene)
     lacking = [name for name in sensors.cameras if name not in rig.name]
     if lacking:
@@ -64,12 +66,19 @@ def images_of(moment: Moment, scene: Scene, *, renderer: Renderer, sensors: Sens
     height, width = sensors.size
     cameras = scaled(chosen(rig, *sensors.cameras), size=(width, height))
     drawn = zip(sensors.cameras, renderer.render(cameras, pose, moment.tracks, lights), strict=True)
-    return [_encoded(name, stitched((image,)), sensors.quality) for name, image in drawn]
+    return [_encoded(name, stitched((image,)), sensors.quality, image.trust) for name, image in drawn]
 
 
-def _encoded(camera: str, rgb: UInt8[Array, "h w 3"], quality: int) -> CameraImage:
+def trust_of(images: Sequence[Image]) -> Trust | None:
+    """Of images side by side; None where the renderer is exact."""
+    trusts = [image.trust for image in images if image.trust is not None]
+    pixels = [image.rgb.size for image in images if image.rgb is not None]
+    return joined_trust(trusts, pixels) if len(trusts) == len(images) else None
+
+
+def _encoded(camera: str, rgb: UInt8[Array, "h w 3"], quality: int, trust: Trust | None = None) -> CameraImage:
     jpeg = simplejpeg.encode_jpeg(np.ascontiguousarray(rgb), quality, colorspace="RGB", colorsubsampling="420")
-    return CameraImage(camera=camera, width=rgb.shape[1], height=rgb.shape[0], jpeg=jpeg)
+    return CameraImage(camera=camera, width=rgb.shape[1], height=rgb.shape[0], jpeg=jpeg, trust=trust)
 
 
 def decoded(jpeg: bytes) -> UInt8[Array, "h w 3"]:

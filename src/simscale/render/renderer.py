@@ -11,6 +11,7 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float, Float32, Int, Int32, UInt8
 
+from simscale.render.trust import Trust
 from simscale.scene import Cameras, Tracks
 
 Array = np.ndarray
@@ -47,6 +48,7 @@ class Image:
     depth: Float32[Array, "h w"] | None  # along the camera's z axis, m; infinite where there is sky
     instance: Int32[Array, "h w"] | None  # index of the track, -1 for all else
     semantic: UInt8[Array, "h w"] | None  # SemanticClass
+    trust: Trust | None = None  # None where everything is exact
 
 
 @runtime_checkable
