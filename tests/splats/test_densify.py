@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from tests.splats.clouds import random_gaussians
 
 from simscale.splats.cloud import Cloud
 from simscale.splats.densify import axes_of, densified, grown, lowered, relocated, walk
 from simscale.splats.gaussians import Gaussians
 from simscale.splats.settings import DensifySettings
-from tests.splats.clouds import random_gaussians
 
 MCMC = DensifySettings(strategy="mcmc")
 DEFAULT = DensifySettings(strategy="default")

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.spatial.transform import Rotation
+from tests.splats.clouds import random_gaussians
 
 from simscale.scene import BadInput
 from simscale.splats.capture import Agents
@@ -15,7 +16,6 @@ from simscale.splats.files_asset import read_asset, write_asset
 from simscale.splats.gaussians import Gaussians
 from simscale.splats.street import SKY, WORLD, AgentClouds, Drive, Exposures, Street, assembled, multiplied, posed
 from simscale.splats.street_file import read_street, write_street
-from tests.splats.clouds import random_gaussians
 
 
 def agents() -> Agents:

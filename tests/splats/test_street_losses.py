@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from tests.splats.clouds import random_gaussians
 
 from simscale.splats.gaussians import Gaussians
 from simscale.splats.pictures import Picture
 from simscale.splats.settings import LossSettings
 from simscale.splats.street_losses import add_box_slopes, add_shape_slopes, depth_loss, exposed, picture_loss
 from simscale.splats.view import Drawing, Visible
-from tests.splats.clouds import random_gaussians
 
 NONE = LossSettings(l1=0.0, ssim=0.0, depth=0.0, flatness=0.0, out_of_box=0.0, sharpness=0.0, opacity=0.0, scale=0.0)
 
