@@ -14,14 +14,15 @@ Axes: `b` samples, `v` trajectories, `t` poses, `n` image tokens, `c` channels, 
 """
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from simscale.planners.gtrs_head import METRICS, VocabularyHead
+from simscale.planners.gtrs_head import IMITATION, METRICS, VocabularyHead
 from simscale.planners.perception import BOX, NANO_TRUNK, STATUS
 from simscale.planners.trunk import Trunk, TrunkConfig, resized
 from simscale.planners.vovnet import VovConfig, VovTrunk
@@ -154,17 +155,15 @@ TINY = GtrsConfig(
 NANO = GtrsConfig(
     trunk=NANO_TRUNK,
     width=64,
-    hidden=128,
+    hidden=96,
     decoder_layers=2,
-    attention_heads=4,
+    attention_heads=2,
     vocabulary=256,
     training_share=1.0,
     status_noise_per_batch=False,
     carried=(),
 )
 """The same planner for one CPU (ours), about a million parameters. So small a vocabulary takes part as a whole."""
-
-
 
 
 class Gtrs(nn.Module):
@@ -214,10 +213,8 @@ class Gtrs(nn.Module):
         """
         head = self._trajectory_head
         rows = self._rows(generator)
-        if len(rows) == len(head.vocab):
-            ready = head.vocabulary_ready()
-        else:
-            ready = head.ready(head.vocab[rows])
+        whole = len(rows) == len(head.vocab)
+        ready = head.vocabulary_ready() if whole else head.ready(head.vocab[rows])
         told = self._status_encoding(self._noisy(status, generator))
         metrics, imitation = head.predicted(head.decoded(ready, self.memory(rgb)) + told[:, None])
         total = total_score(metrics, imitation, self.config.score)
@@ -256,9 +253,7 @@ class Gtrs(nn.Module):
         cells = self.downscale_layer(seen) if isinstance(self.config.trunk, VovConfig) else self._birds_eye(*seen)
         return cells.flatten(2).transpose(1, 2) + self._keyval_embedding.weight
 
-    def _birds_eye(
-        self, neck: Float[Tensor, "b d s s"], fused: Float[Tensor, "b e f f"]
-    ) -> Float[Tensor, "b c s s"]:
+    def _birds_eye(self, neck: Float[Tensor, "b d s s"], fused: Float[Tensor, "b e f f"]) -> Float[Tensor, "b c s s"]:
         """One 1x1 convolution over both, the coarse one made larger: which may as well come after the convolution."""
         layer, width = self._bev_downscale, fused.shape[1]
         coarse = functional.conv2d(fused, layer.weight[:, :width])
@@ -268,7 +263,8 @@ class Gtrs(nn.Module):
         """Puts other trajectories in the vocabulary's place; their number may change."""
         old = self._trajectory_head.vocab
         assert trajectories.shape[1:] == old.shape[1:], tuple(trajectories.shape)
-        self._trajectory_head.vocab = nn.Parameter(trajectories.to(old), requires_grad=False)
+        self._trajectory_head.vocab = nn.Parameter(trajectories.to(old).clone(), requires_grad=False)
+        self.config = replace(self.config, vocabulary=len(trajectories))
 
     def _rows(self, generator: torch.Generator | None) -> Int[Tensor, " v"]:
         """The trajectories that take part: in training, a share of them in random order."""
@@ -333,6 +329,18 @@ def fan(size: int, *, poses: int = 40, interval: float = 0.1) -> Float[Tensor, "
     yaw = curvature[:, None] * distance
     chord = distance * torch.sinc(yaw / (2 * math.pi))
     return torch.stack([chord * torch.cos(yaw / 2), chord * torch.sin(yaw / 2), yaw], dim=-1).float()
+
+
+OUTPUTS = (
+    *(f"_trajectory_head.heads.{name}.2" for name in METRICS.values()),
+    f"_trajectory_head.heads.{IMITATION}.4",
+)
+"""Layers whose outputs are the planner's."""
+
+
+def fitted(config: GtrsConfig, shapes: Mapping[str, tuple[int, ...]]) -> GtrsConfig:
+    """The configuration with the size of the vocabulary that weights of these shapes hold."""
+    return replace(config, vocabulary=shapes["_trajectory_head.vocab"][0])
 
 
 def build(config: GtrsConfig, *, seed: int = 0) -> Gtrs:

@@ -14,7 +14,9 @@ Agrees with `HydraTrajHead` of the reference (planners.md, section 4), whose par
 Axes: `b` samples, `v` trajectories, `n` image tokens, `c` channels, `m` metrics.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -100,6 +102,11 @@ class Decoder(nn.Module):
         super().__init__()
         self.layers = nn.ModuleList(DecoderLayer(width, hidden, heads) for _ in range(layers))
 
+    @property
+    def row(self) -> list[DecoderLayer]:
+        """The layers."""
+        return list(self.layers)  # type: ignore[arg-type]
+
 
 class VocabularyHead(nn.Module):
     """Everything from trajectories and image tokens to what is predicted of each trajectory."""
@@ -112,7 +119,7 @@ class VocabularyHead(nn.Module):
         self.heads[IMITATION] = _mlp(width, hidden, hidden, 1)
         self.encoder = EncoderLayer(width, hidden, heads)
         self.pos_embed = _mlp(vocabulary[0].numel(), hidden, width)
-        self._kept: tuple[tuple, Tensor] | None = None
+        self._kept: tuple[tuple[Any, ...], Tensor] | None = None
 
     def encoded(self, trajectories: Float[Tensor, "*b v t 3"]) -> Float[Tensor, "_ v c"]:
         """Tokens of trajectories that know of each other, before any image."""
@@ -127,10 +134,15 @@ class VocabularyHead(nn.Module):
         """`ready` of the vocabulary, kept until a weight that it depends on changes."""
         if torch.is_grad_enabled():
             return self.ready(self.vocab)
-        state = tuple(_state(weight) for weight in self._ready_weights())
-        if self._kept is None or self._kept[0] != state or None in state:
+        state = _state(list(self._ready_weights()))
+        if self._kept is None or self._kept[0] != state:
             self._kept = state, self.ready(self.vocab)
         return self._kept[1]
+
+    def train(self, mode: bool = True) -> "VocabularyHead":
+        """Between training and use, what was kept is forgotten."""
+        self._kept = None if mode != self.training else self._kept
+        return super().train(mode)
 
     def decoded(self, ready: Float[Tensor, "_ v c"], memory: Float[Tensor, "b n c"]) -> Float[Tensor, "b v c"]:
         """Tokens that know of the image.
@@ -140,7 +152,7 @@ class VocabularyHead(nn.Module):
             memory: Image tokens.
         """
         x = self._first.looked(ready.expand(len(memory), -1, -1), memory)
-        for layer in list(self.transformer.layers)[1:]:
+        for layer in self.transformer.row[1:]:
             x = layer.looked(layer.talked(x), memory)
         return x
 
@@ -151,7 +163,7 @@ class VocabularyHead(nn.Module):
 
     @property
     def _first(self) -> DecoderLayer:
-        return self.transformer.layers[0]  # type: ignore[return-value]
+        return self.transformer.row[0]
 
     def _ready_weights(self) -> Iterator[Tensor]:
         yield self.vocab
@@ -182,13 +194,15 @@ def _attended(
 
 def _mlp(*widths: int) -> nn.Sequential:
     row = nn.Sequential()
-    for number, (width_in, width) in enumerate(zip(widths, widths[1:], strict=False)):
+    for number, (width_in, width) in enumerate(pairwise(widths)):
         if number:
             row.append(nn.ReLU())
         row.append(nn.Linear(width_in, width))
     return row
 
 
-def _state(weight: Tensor) -> tuple[int, int, torch.device] | None:
-    """What changes whenever a weight does; None where that cannot be known."""
-    return None if weight.is_inference() else (weight.data_ptr(), weight._version, weight.device)
+def _state(weights: Sequence[Tensor]) -> tuple[Any, ...]:
+    """What changes whenever a weight does: their sums as well, since fused optimisers do not count versions."""
+    sums = torch.stack([weight.detach().sum() for weight in weights]).tolist()
+    counts = [weight._version for weight in weights if not weight.is_inference()]
+    return (*sums, *counts, weights[0].device, *(weight.data_ptr() for weight in weights))

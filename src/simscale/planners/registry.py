@@ -9,8 +9,9 @@ import torch
 from jaxtyping import Float32, Shaped
 from torch import nn
 
-from simscale.planners import diffusiondrive, ltf
+from simscale.planners import diffusiondrive, gtrs, ltf
 from simscale.planners.diffusiondrive_loss import DiffusionDriveLossConfig, diffusiondrive_loss
+from simscale.planners.gtrs_loss import GtrsLossConfig, gtrs_loss
 from simscale.planners.ltf_loss import LtfLossConfig, ltf_loss
 
 Array = np.ndarray
@@ -66,6 +67,25 @@ PLANNERS: dict[str, PlannerKind] = {
         trace="plan_anchor",
         vocabulary="_trajectory_head.plan_anchor",
         seeded=True,
+    ),
+    "gtrs": PlannerKind(
+        build=gtrs.build,
+        loss=gtrs_loss,
+        loss_config=GtrsLossConfig(),
+        presets={
+            "nano": gtrs.NANO,
+            "tiny": gtrs.TINY,
+            "base256": gtrs.BASE256,
+            "simscale": gtrs.SIMSCALE,
+            "simscale_v99": gtrs.SIMSCALE_V99,
+            "nvlabs_v99": gtrs.NVLABS_V99,
+            "hydra_mdp_v99": gtrs.HYDRA_MDP,
+        },
+        outputs=gtrs.OUTPUTS,
+        trace="_trajectory_head.vocab",
+        prefix="agent.model.",
+        vocabulary="_trajectory_head.vocab",
+        fitted=gtrs.fitted,
     ),
 }
 
