@@ -76,7 +76,8 @@ def assert_town_twins(seed: int, *instants: int) -> None:
     rng = np.random.default_rng(seed)
     for scene in town_scenes(seed, settings=TOWN):
         for t0 in instants:
-            assert_twins(scene, t0, strayed(scene, t0, rng, 2))
+            # The reference straightens footprints by up to 1e-5 m; without that, both agree to 1e-9 here.
+            assert_twins(scene, t0, strayed(scene, t0, rng, 2), within=1e-5)
 
 
 def test_a_town_s_vehicles_drive_as_with_shapely():
