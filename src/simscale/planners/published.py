@@ -274,7 +274,7 @@ def _code_in(path: Path, head: bytes, error: Exception) -> str | None:
 
 
 def _options(planner: str, fits: Mapping[str, Any]) -> str:
-    sizes = {image_size_of(config): preset for preset, config in reversed(fits.items())}
+    sizes = {image_size_of(config): preset for preset, config in reversed(list(fits.items()))}
     return " or ".join(f"--resolution {h} {w} (as {planner} {preset})" for (h, w), preset in sorted(sizes.items()))
 
 

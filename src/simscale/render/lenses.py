@@ -23,12 +23,18 @@ def directions_of(
     """
     u = (np.arange(width * side) + 0.5) / side - 0.5
     v = (np.arange(height * side) + 0.5) / side - 0.5
-    grid = np.stack(np.meshgrid(u, v), axis=-1)
-    y = (grid[..., 1] - intrinsics[1, 2]) / intrinsics[1, 1]
-    x = (grid[..., 0] - intrinsics[0, 2] - intrinsics[0, 1] * y) / intrinsics[0, 0]
-    xy = undistorted(np.stack([x, y], axis=-1), distortion)
+    xy = seen_at(np.stack(np.meshgrid(u, v), axis=-1), intrinsics, distortion)
     ray = np.concatenate([xy, np.ones((*xy.shape[:-1], 1))], axis=-1)
     return ray / np.linalg.norm(ray, axis=-1, keepdims=True)
+
+
+def seen_at(
+    uv: Float[Array, "*b 2"], intrinsics: Float[Array, "3 3"], distortion: Float[Array, "5"]
+) -> Float[Array, "*b 2"]:
+    """The points of the plane z = 1 that are seen at places of an image, column first."""
+    y = (uv[..., 1] - intrinsics[1, 2]) / intrinsics[1, 1]
+    x = (uv[..., 0] - intrinsics[0, 2] - intrinsics[0, 1] * y) / intrinsics[0, 0]
+    return undistorted(np.stack([x, y], axis=-1), distortion)
 
 
 def distorted(xy: Float[Array, "*b 2"], distortion: Float[Array, "5"]) -> Float[Array, "*b 2"]:
