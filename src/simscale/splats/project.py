@@ -122,19 +122,36 @@ def _span_chunk(start, end, base, width, seen, spans):
     for r in range(start, end):
         record = seen.records[r]
         seen.slot[r] += base
-        u, v, cut, flat, lean = record[rec.U], record[rec.V], record[rec.CUT], record[rec.FLAT], record[rec.LEAN]
-        for tile_row in range(seen.rows[r] & 0xFFFF, (seen.rows[r] >> SPAN) + 1):
-            above = max(f32(tile_row * TILE) + HALF - v, -record[rec.HIGH])
-            below = min(f32(tile_row * TILE + TILE) - HALF - v, record[rec.HIGH])
+        upper, lower = seen.rows[r] & 0xFFFF, seen.rows[r] >> SPAN
+        at = seen.slot[r]
+        u, wide = record[rec.U], record[rec.WIDE]
+        left, right = _columns(u - wide, u + wide, width)
+        if upper == lower or left == right:  # the box tells
+            for tile_row in range(upper, lower + 1):
+                spans[at + tile_row] = left | right << SPAN
+            continue
+        v, cut, flat, lean = record[rec.V], record[rec.CUT], record[rec.FLAT], record[rec.LEAN]
+        high, slope, per_root = record[rec.HIGH], record[rec.SLOPE], ONE / record[rec.ROOT]
+        for tile_row in range(upper, lower + 1):
+            above = max(f32(tile_row * TILE) + HALF - v, -high)
+            below = min(f32(tile_row * TILE + TILE) - HALF - v, high)
             # the outline is widest at +-lean; where that lies outside the row of tiles, at the nearer edge
-            right, left = min(max(lean, above), below), min(max(-lean, above), below)
-            root, slope = record[rec.ROOT], record[rec.SLOPE]
-            first = u + slope * left - math.sqrt(max(cut - flat * left * left, NONE)) / root
-            last = u + slope * right + math.sqrt(max(cut - flat * right * right, NONE)) / root
-            # a pixel's hundredth of slack: rounding must not lose what blending would draw
-            column = max(math.ceil(first - f32(0.51)), 0) // TILE
-            ending = min(math.floor(last - f32(0.49)), width - 1) // TILE
-            spans[seen.slot[r] + tile_row] = column | ending << SPAN if ending >= column else 1
+            y, z = min(max(-lean, above), below), min(max(lean, above), below)
+            first = u + slope * y - math.sqrt(max(cut - flat * y * y, NONE)) * per_root
+            last = u + slope * z + math.sqrt(max(cut - flat * z * z, NONE)) * per_root
+            left, right = _columns(first, last, width)
+            spans[at + tile_row] = left | right << SPAN if right >= left else 1
+
+
+@njit(cache=True, error_model="numpy")
+@no_type_check
+def _columns(first, last, width):
+    """First and last column of tiles with pixels' centres between two places, px.
+
+    A hundredth of a pixel of slack: rounding must not lose what blending would draw.
+    """
+    left, right = max(math.ceil(first - f32(0.51)), 0), min(math.floor(last - f32(0.49)), width - 1)
+    return left // TILE, right // TILE if right >= left else left // TILE - 1
 
 
 @njit(cache=True, error_model="numpy", parallel=LOOPS)

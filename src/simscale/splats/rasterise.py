@@ -208,10 +208,7 @@ class _Draw(torch.autograd.Function):
     def backward(ctx, pull, *_):
         extra, *raw = ctx.saved_tensors
         job, arrays = ctx.job, raw_of(raw)
-        touched = np.zeros(len(arrays.means), bool)
-        for one in ctx.drawn:
-            touched[one.seen.gaussian[one.used]] = True
-        grads = job.memory.gradients(arrays, touched)
+        grads = Raw(*(np.zeros(array.shape, np.float32) for array in arrays))  # pages of zeros until they are written
         by_extra = np.zeros((len(extra), EXTRAS), np.float32) if extra.shape[1] else None
         turned = [_turn_one(job, one, part, arrays, grads, by_extra) for one, part in zip(ctx.drawn, pull, strict=True)]
         for kept, values in zip(ctx.grads, list(zip(*turned, strict=True))[1:], strict=True):

@@ -10,48 +10,52 @@ import numpy as np
 from numba import njit, prange
 
 from simscale.splats import records as rec
-from simscale.splats.lanes import take_ticket
+from simscale.splats.lanes import prefetch, take_ticket
 from simscale.splats.records import LOOPS, SPAN, TILE, Tiles
 
-RADIX = 11
-"""Bits of a depth that one sorting pass looks at; three passes see them all."""
+RADIX, PASSES = 11, 3
+"""Bits of a depth that one sorting pass looks at, and passes until all are seen."""
+AHEAD = 16
+"""Records by which fetching runs ahead."""
 
 
 @njit(cache=True)
 @no_type_check
 def depth_order(seen):
-    """Places of the records from near to far; equal depths in the order of the Gaussians."""
+    """Places of the records from near to far, in the low halves of integers; equal depths in order of the Gaussians."""
     total = 0
     for chunk in range(seen.ends.size):
         total += seen.ends[chunk] - seen.starts[chunk]
-    keys, other_keys = np.empty(total, np.uint32), np.empty(total, np.uint32)
-    order, other_order = np.empty(total, np.int32), np.empty(total, np.int32)
-    counts = np.zeros((3, 1 << RADIX), np.int64)
-    mask = (1 << RADIX) - 1
+    order, other = np.empty(total, np.uint64), np.empty(total, np.uint64)
+    counts = np.zeros((PASSES, 1 << RADIX), np.int64)
     bits = seen.records.view(np.uint32)  # positive floats sort as integers do
     at = 0
     for chunk in range(seen.ends.size):
         for r in range(seen.starts[chunk], seen.ends[chunk]):
-            key = bits[r, rec.DEPTH]
-            keys[at], order[at] = key, r
-            for digit in range(3):
-                counts[digit, (key >> np.uint32(RADIX * digit)) & np.uint32(mask)] += 1
+            entry = np.uint64(bits[r, rec.DEPTH]) << np.uint64(32) | np.uint64(r)
+            order[at] = entry
             at += 1
-    for digit in range(3):
+            for digit in range(PASSES):
+                counts[digit, _digit(entry, digit)] += 1
+    for digit in range(PASSES):
         place = 0
         for value in range(1 << RADIX):
             count = counts[digit, value]
             counts[digit, value] = place
             place += count
-        shift = np.uint32(RADIX * digit)
         for k in range(total):
-            value = (keys[k] >> shift) & np.uint32(mask)
-            place = counts[digit, value]
-            counts[digit, value] = place + 1
-            other_keys[place], other_order[place] = keys[k], order[k]
-        keys, other_keys = other_keys, keys
-        order, other_order = other_order, order
+            value = _digit(order[k], digit)
+            other[counts[digit, value]] = order[k]
+            counts[digit, value] += 1
+        order, other = other, order
     return order
+
+
+@njit(cache=True)
+@no_type_check
+def _digit(entry, digit):
+    """The bits of an entry's depth that a pass looks at."""
+    return (entry >> np.uint64(32 + RADIX * digit)) & np.uint64((1 << RADIX) - 1)
 
 
 @njit(cache=True)
@@ -59,13 +63,19 @@ def depth_order(seen):
 def _by_rows(order, seen, spans, tile_rows):
     """Records and spans of each row of tiles in the order of depth, and where each row's begin."""
     starts = np.zeros(tile_rows + 1, np.int64)
-    for r in order:
-        for tile_row in range(seen.rows[r] & 0xFFFF, (seen.rows[r] >> SPAN) + 1):
-            starts[tile_row + 1] += 1
+    for chunk in range(seen.ends.size):
+        for r in range(seen.starts[chunk], seen.ends[chunk]):
+            for tile_row in range(seen.rows[r] & 0xFFFF, (seen.rows[r] >> SPAN) + 1):
+                starts[tile_row + 1] += 1
     starts = np.cumsum(starts)
     free = starts.copy()
     entries = np.empty((starts[tile_rows], 2), np.int32)
-    for r in order:
+    low = np.uint64(0xFFFFFFFF)
+    for k in range(order.size):
+        ahead = np.int64(order[min(k + AHEAD, order.size - 1)] & low)
+        prefetch(seen.rows, ahead)
+        prefetch(seen.slot, ahead)
+        r = np.int64(order[k] & low)
         for tile_row in range(seen.rows[r] & 0xFFFF, (seen.rows[r] >> SPAN) + 1):
             place = free[tile_row]
             free[tile_row] = place + 1

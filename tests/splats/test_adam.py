@@ -1,0 +1,37 @@
+"""Sparse Adam against torch's."""
+
+import torch
+from drawn import crowd
+
+from simscale.splats.adam import Momenta, sparse_adam
+
+RATES = {"means": 1e-2, "log_scales": 2e-2, "quats": 1e-3, "logit_opacity": 5e-2, "sh_dc": 3e-3, "sh_rest": 1e-4}
+
+
+def test_gaussians_that_are_always_seen_move_as_with_torch():
+    ours, theirs = crowd(50), crowd(50)
+    momenta = Momenta.of(ours)
+    groups = [{"params": [value], "lr": RATES[name]} for name, value in theirs.tensors().items()]
+    adam = torch.optim.Adam(groups, eps=1e-15)
+    for step in range(1, 6):
+        for name, value in ours.tensors().items():
+            value.grad = torch.randn(value.shape, generator=torch.Generator().manual_seed(step)) * 1e-3
+            getattr(theirs, name).grad = value.grad.clone()
+        sparse_adam(ours, momenta, torch.ones(50, dtype=torch.bool), rates=RATES, step=step)
+        adam.step()
+    for name, value in ours.tensors().items():
+        torch.testing.assert_close(value, getattr(theirs, name), rtol=1e-5, atol=1e-6)
+
+
+def test_who_was_not_seen_stays_and_keeps_its_momentum():
+    gaussians, before = crowd(50), crowd(50)
+    momenta = Momenta.of(gaussians)
+    seen = torch.rand(50, generator=torch.Generator().manual_seed(0)) < 0.5
+    for value in gaussians.tensors().values():
+        value.grad = torch.ones_like(value)
+    sparse_adam(gaussians, momenta, seen, rates={"means": 0.1}, step=1)
+    assert torch.equal(gaussians.means[~seen], before.means[~seen])
+    torch.testing.assert_close(gaussians.means[seen], before.means[seen] - 0.1)
+    assert torch.equal(gaussians.quats, before.quats)
+    assert not momenta.first["means"][~seen].any()
+    assert torch.equal(momenta.at(seen).first["means"], torch.full((int(seen.sum()), 3), 0.1))
