@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tests.splats.clouds import random_gaussians
+from clouds import random_gaussians
 
 from simscale.splats.cloud import Cloud
 from simscale.splats.densify import axes_of, densified, grown, lowered, relocated, walk

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.spatial.transform import Rotation
-from tests.splats.clouds import random_gaussians
+from clouds import random_gaussians
 
 from simscale.scene import BadInput
 from simscale.splats.capture import Agents

@@ -126,6 +126,7 @@ def _written(
         "gaussians": len(made.street),
         "agents": int(made.street.clouds.present.sum()),
         "seconds": round(made.seconds, 1),
+        "units_per_source_unit": made.scale,
         "start": {"from": made.start, "points": made.start_points},
         "settings": as_plain(settings),
     }

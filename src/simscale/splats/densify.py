@@ -40,7 +40,8 @@ def densified(
     if not len(cloud):
         return cloud
     if settings.strategy == "mcmc":
-        return grown(relocated(cloud, settings=settings, random=random), cap=cap, settings=settings, random=random)
+        moved = relocated(cloud, settings=settings, random=random)
+        return grown(moved, cap=cap, settings=settings, random=random).looked_at_afresh()
     return multiplied(cloud, cap=cap, settings=settings, random=random, distance=distance)
 
 
@@ -51,11 +52,10 @@ def relocated(cloud: Cloud, *, settings: DensifySettings, random: np.random.Gene
     if not dead.any() or dead.all():
         return cloud
     places, living = dead.nonzero()[:, 0], (~dead).nonzero()[:, 0]
-    chosen = living[_drawn(opacity[living], len(places), random)]
+    chosen = living[_drawn(_weight(cloud, settings)[living], len(places), random)]
     _share(cloud, chosen)
-    for value in cloud.gaussians.tensors().values():
+    for value in (*cloud.gaussians.tensors().values(), cloud.owner, cloud.pull, cloud.looks):
         value[places] = value[chosen]
-    cloud.owner[places] = cloud.owner[chosen]
     cloud.forgotten(torch.cat([places, chosen]))
     return cloud
 
@@ -65,10 +65,18 @@ def grown(cloud: Cloud, *, cap: int, settings: DensifySettings, random: np.rando
     count = min(int(len(cloud) * settings.growth), cap - len(cloud))
     if count <= 0:
         return cloud
-    chosen = _drawn(torch.sigmoid(cloud.gaussians.logit_opacity), count, random)
+    chosen = _drawn(_weight(cloud, settings), count, random)
     _share(cloud, chosen)
     cloud.forgotten(chosen)
     return cloud.with_more(cloud.gaussians.at(chosen), cloud.owner[chosen])
+
+
+def _weight(cloud: Cloud, settings: DensifySettings) -> Float[Tensor, " n"]:
+    """How likely each is copied."""
+    opacity = torch.sigmoid(cloud.gaussians.logit_opacity)
+    if not settings.by_pull or not cloud.looks.any():
+        return opacity
+    return opacity * cloud.pull / cloud.looks.clamp(min=1)
 
 
 def _drawn(weight: Float[Tensor, " n"], count: int, random: np.random.Generator) -> Int[Tensor, " m"]:

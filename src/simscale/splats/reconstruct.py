@@ -18,6 +18,7 @@ from jaxtyping import Float
 from simscale.scene import BadInput
 from simscale.splats.capture import Capture
 from simscale.splats.capture_points import owners
+from simscale.splats.capture_scale import sized
 from simscale.splats.checkpoint import Left, read_checkpoint, write_checkpoint
 from simscale.splats.held_out import Perceptual, Score, scored
 from simscale.splats.pictures import pictures_of
@@ -57,6 +58,7 @@ class Reconstruction:
     training_psnr: float
     steps: int
     seconds: float
+    scale: float  # m, or what passes for them, of one unit of the source
     start: str  # where the first points came from
     start_points: int
     held_out: tuple[Lesson, ...]  # with which it was scored
@@ -97,6 +99,7 @@ def reconstruct(
         OSError: A checkpoint cannot be written.
     """
     began = clock()
+    capture, scale = sized(capture)
     train = np.flatnonzero(~capture.frames.held_out).tolist()
     if not train:
         raise BadInput(capture.name, "photographs", "none to train on", "some that are not held out")
@@ -131,6 +134,7 @@ def reconstruct(
         training_psnr=psnr_of(training.error),
         steps=training.step,
         seconds=seconds,
+        scale=scale,
         start=start.method,
         start_points=len(start.xyz) + len(start.agent_xyz),
         held_out=lessons,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from simscale.splats.capture_start import StartSettings
+from simscale.splats.capture_stereo import StereoSettings
 
 Strategy = Literal["mcmc", "default"]
 
@@ -88,6 +89,9 @@ class DensifySettings:
     """Those below are dead (MTGS, 3DGS-MCMC)."""
     growth: float = 0.05
     """Of the number each time (3DGS-MCMC)."""
+    by_pull: bool = True
+    """Whether copies are drawn by opacity times how much the loss pulls at a centre (ours), so that they come where
+    the picture is wrong; by opacity alone otherwise (3DGS-MCMC)."""
     noise: float = 80.0
     """Of the random walk of the transparent, in covariances over the size of the scene, at the first rate of the
     means (3DGS-MCMC: 5e5 times 1.6e-4)."""
@@ -122,7 +126,7 @@ class SkySettings:
     """The sky's Gaussians."""
 
     count: int = 8000
-    """On the whole upper half of the sphere (ours; MTGS: 100,000 on a sphere for 960x540 images)."""
+    """On the whole upper half of the sphere, and never more than a tenth of all (ours; MTGS: 100,000 on a sphere for 960x540 images)."""
     radius: float = 1000.0
     """m (MTGS)."""
     lowest: float = -0.05
@@ -150,11 +154,15 @@ class ReconstructSettings:
     """Share of the run after which the degree in use grows by one (ours; MTGS: 1,000 steps)."""
     coarse: tuple[tuple[float, int], ...] = ((0.1, 4), (0.2, 2))
     """Until which share of the run images are how many times smaller (MTGS_ST: 3,000 steps each)."""
-    start: StartSettings = field(default_factory=StartSettings)
+    start: StartSettings = field(
+        default_factory=lambda: StartSettings(near=10.0, stereo=StereoSettings(photographs=24))
+    )
     start_share: float = 0.75
     """Of the budget that the start may take (ours)."""
-    near: float = 8.0
-    """Nearer to the drive than this, m, the street's start has the finest voxels; each doubling doubles them (ours)."""
+    fill_in: bool = True
+    """Whether photographs add points where a LiDAR had none (MTGS: points of structure from motion)."""
+    fill_in_side: float = 0.5
+    """Side of these points' voxels, m; none lies nearer than twice that to a LiDAR's (ours)."""
     start_opacity: float = 0.5
     """3DGS-MCMC; MTGS 0.1, with 30,001 steps to raise it."""
     agent_share: float = 0.2

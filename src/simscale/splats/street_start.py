@@ -1,7 +1,7 @@
 """Where training starts: a street of soft round Gaussians at coloured points, agents in their boxes, a dome of sky."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -10,7 +10,8 @@ from scipy.spatial import KDTree
 
 from simscale.splats.capture import Agents, Capture
 from simscale.splats.capture_points import projected
-from simscale.splats.capture_start import StartPoints, start_points, voxels
+from simscale.splats.capture_start import StartPoints, start_points, usual, voxels
+from simscale.splats.capture_stereo import triangulated
 from simscale.splats.gaussians import SH_RESTS, Gaussians
 from simscale.splats.harmonics import CONSTANT
 from simscale.splats.pictures import Picture
@@ -22,8 +23,6 @@ Array = np.ndarray
 
 SCALE_RANGE = (0.01, 2.0)
 """Of Gaussians at the start, m (ours: lonely points would be as large as houses)."""
-LEVELS = 5
-"""Doublings of the street's voxels with the distance (ours)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +45,9 @@ def start_of(capture: Capture, settings: ReconstructSettings) -> Start:
     Raises:
         BadInput: A photograph is missing or damaged.
     """
-    found = start_points(capture, settings.start)
+    budget = int(settings.gaussians * settings.start_share)
+    most = max(int(budget * (1 - settings.agent_share)), 1000)
+    found = start_points(capture, replace(settings.start, most=most))
     agents = capture.agents
     mirrored = np.isin(agents.kind, MIRRORED_KINDS)
     xyz, rgb, agent = _of_agents(found, agents, mirrored, settings)
@@ -54,13 +55,12 @@ def start_of(capture: Capture, settings: ReconstructSettings) -> Start:
     street = found.of(-1)
     parked = [_where_parked(found, agents, i) for i in np.unique(found.owner) if i >= 0 and not node[i]]
     masked = ~node & (agents.travelled > settings.moved)
-    all_xyz = np.concatenate([street.xyz, *[p for p, _, i in parked if not masked[i]]])
-    all_rgb = np.concatenate([street.rgb, *[c for _, c, i in parked if not masked[i]]])
-    most = int(settings.gaussians * settings.start_share) - len(xyz)
-    street_xyz, street_rgb = thinned(all_xyz, all_rgb, _places(capture), settings, most=max(most, 1000))
+    more = [(own, colour) for own, colour, i in parked if not masked[i]]
+    if found.method == "lidar" and settings.fill_in:
+        more.append(_filled_in(capture, street.xyz, settings))
     return Start(
-        xyz=street_xyz,
-        rgb=street_rgb,
+        xyz=np.concatenate([street.xyz, *[own for own, _ in more]]),
+        rgb=np.concatenate([street.rgb, *[colour for _, colour in more]]),
         agent_xyz=xyz,
         agent_rgb=rgb,
         agent=agent,
@@ -68,6 +68,19 @@ def start_of(capture: Capture, settings: ReconstructSettings) -> Start:
         masked=masked,
         method=found.method,
     )
+
+
+def _filled_in(capture: Capture, street: Array, settings: ReconstructSettings) -> tuple[Array, Array]:
+    """Points from the photographs alone where no beam came: roofs, and what is far away."""
+    xyz, rgb = triangulated(capture, settings.start.stereo)
+    if not len(xyz):
+        return xyz, rgb
+    side = settings.fill_in_side
+    near, _ = KDTree(street).query(xyz, distance_upper_bound=2 * side)
+    new = ~np.isfinite(near) & (xyz[:, 2] > street[:, 2].min() - side)
+    xyz, rgb = voxels(xyz[new], rgb[new], side=side)
+    kept = usual(xyz, neighbours=settings.start.neighbours, deviations=settings.start.outlier_deviations)
+    return xyz[kept], rgb[kept]
 
 
 def _of_agents(found: StartPoints, agents: Agents, mirrored: Array, settings: ReconstructSettings):
@@ -97,30 +110,6 @@ def _where_parked(found: StartPoints, agents: Agents, agent: int) -> tuple[Array
 
 def _places(capture: Capture) -> Float[Array, "f 3"]:
     return capture.frames.world_from_camera[:, :3, 3]
-
-
-def thinned(
-    xyz: Float32[Array, "p 3"],
-    rgb: UInt8[Array, "p 3"],
-    drive: Float[Array, "f 3"],
-    settings: ReconstructSettings,
-    *,
-    most: int,
-) -> tuple[Float32[Array, "q 3"], UInt8[Array, "q 3"]]:
-    """At most so many points: voxels that double with every doubling of the distance from the drive.
-
-    A far wall needs no finer points than its pixels are; where the budget is still too small, all voxels grow.
-    """
-    if len(xyz) <= most:
-        return xyz, rgb
-    distance, _ = KDTree(drive).query(xyz)
-    level = np.clip(np.floor(np.log2(np.maximum(distance, 1e-6) / settings.near)), -1, LEVELS).astype(int) + 1
-    side = settings.start.voxel
-    while True:
-        parts = [voxels(xyz[level == i], rgb[level == i], side=side * 2.0 ** max(i - 1, 0)) for i in range(LEVELS + 2)]
-        if sum(len(part) for part, _ in parts) <= most:
-            return np.concatenate([p for p, _ in parts]), np.concatenate([c for _, c in parts])
-        side *= 1.1
 
 
 def street_of(
@@ -196,7 +185,9 @@ def sky_of(capture: Capture, pictures: list[Picture], frames: list[int], setting
     What hides the sky is mostly darker than it, and where it is never seen its colour does not matter.
     """
     sky = settings.sky
-    direction = _dome(sky.count, sky.lowest)
+    lowest = sky.lowest if capture.metric else -math.pi / 2  # else nobody knows where up is
+    most = min(sky.count, settings.gaussians // 10)
+    direction = _dome(most, lowest)
     middle = _places(capture).mean(axis=0)
     xyz = middle + sky.radius * direction
     colour, seen = np.zeros((len(xyz), 3), np.float32), np.zeros(len(xyz), dtype=bool)
@@ -213,7 +204,7 @@ def sky_of(capture: Capture, pictures: list[Picture], frames: list[int], setting
         near = (depth > 0) & (pixel > -margin).all(1) & (pixel[:, 0] < width + margin) & (pixel[:, 1] < height + margin)
         seen |= near
     xyz, colour = xyz[seen], colour[seen]
-    spacing = sky.radius * math.sqrt(2 * math.pi * (1 - math.sin(sky.lowest)) / max(sky.count, 1))
+    spacing = sky.radius * math.sqrt(2 * math.pi * (1 - math.sin(lowest)) / max(most, 1))
     count = len(xyz)
     return Gaussians(
         means=torch.from_numpy(xyz.astype(np.float32)),

@@ -134,7 +134,7 @@ class Training:
             leaf,
             view_of(picture, corrected(lesson.camera_from_world, twist)[None]),
             sh_degree=min(int(share / settings.sh_every), settings.sh_degree),
-            absgrad=settings.densify.strategy == "default",
+            absgrad=self._watched(share),
             limits=Limits(near=settings.near_plane),
         )
         loss, error = picture_loss(drawing, picture, affine, settings.losses)
@@ -148,7 +148,8 @@ class Training:
             self.exposure.move(row, affine.grad, falling(settings.rates.exposure, share) * rise)
             rise = min(share / settings.rates.camera_warm_up, 1.0)
             self.twist.move(which, twist.grad, falling(settings.rates.camera, share) * rise)
-            self._remember(drawing, source, picture.size[0])
+            if self._watched(share):
+                self._remember(drawing, source, picture.size[0])
             self._grow(share)
         self.error += 0.02 * (float(error) - self.error) if self.step > 1 else float(error)
         return float(error)
@@ -224,10 +225,13 @@ class Training:
         seen_agents[source[seen[still:]]] = True
         sparse_adam(local, self.agents.momenta, seen_agents, rates=names, step=self.step)
 
+    def _watched(self, share: float) -> bool:
+        """Whether densification will ask who was pulled at."""
+        densify = self.settings.densify
+        return share < densify.last and (densify.by_pull or densify.strategy == "default")
+
     def _remember(self, drawing: Drawing, source: Tensor, width: int) -> None:
         """What densification by gradients needs."""
-        if self.settings.densify.strategy != "default":
-            return
         visible, still = drawing.visible, len(self.world) + len(self.sky)
         pull = visible.absolute_grad.norm(dim=1) * (width / 2)
         wide = visible.radius / width
@@ -238,7 +242,7 @@ class Training:
             rows = index[own] if cloud is self.world else source[index[own]]
             cloud.pull.index_add_(0, rows, pull[own])
             cloud.looks.index_add_(0, rows, torch.ones(len(rows)))
-            cloud.widest.index_reduce_(0, rows, wide[own], "amax")
+            cloud.widest.scatter_reduce_(0, rows, wide[own], "amax")
 
     def _grow(self, share: float) -> None:
         """Densifies, walks, lowers opacities and sorts, each when it is due."""
