@@ -20,7 +20,7 @@ def matrix_of(quat_wxyz: Float[Array, "*b 4"], translation: Float[Array, "*b 3"]
 
 def yaw_of(motion: Float[Array, "*b 4 4"]) -> Float[Array, "*b"]:
     """Heading of the child's x axis in the parent's xy plane."""
-    return np.arctan2(motion[..., 1, 0], motion[..., 0, 0])
+    return np.asarray(np.arctan2(motion[..., 1, 0], motion[..., 0, 0]))
 
 
 def inverse(motion: Float[Array, "*b 4 4"]) -> Float[Array, "*b 4 4"]:
