@@ -11,6 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numba
+
 from simscale import __version__
 from simscale.dataset.example import targets_of
 from simscale.dataset.files import sha256_of
@@ -40,7 +42,7 @@ class RenderReport:
     streets: tuple[str, ...]
     failures: tuple[Failure, ...]
     resumed: int  # units that an earlier run had done
-    trust: dict[str, float] | None = None  # means and worst values over images; None where the renderer is exact
+    trust: dict[str, float | int] | None = None  # means and worst values over images; None where the renderer is exact
 
     def as_json(self) -> dict[str, Any]:
         """Counts and digest."""
@@ -96,7 +98,7 @@ def render(
     units = [unit for source in sources for unit in _units(source, configuration, drawn_from[source.log][1])]
     on_start(sum(len(unit.items) for unit in units))
     by_log = {source.log: source for source in sources}
-    work = partial(_work, sources=by_log, renderer=renderer, sensors=sensors, assets=assets)
+    work = partial(_work, sources=by_log, renderer=renderer, sensors=sensors, assets=assets, alone=workers == 1)
     report = run(
         units,
         work,
@@ -167,8 +169,11 @@ def _work(
     renderer: str,
     sensors: Sensors,
     assets: Path | None,
+    alone: bool,
 ) -> Finished:
     """Renders one unit and leaves its files in `unfinished`."""
+    if not alone:  # every core has a process of its own
+        numba.set_num_threads(1)
     source = sources[_log_of(unit.items[0], sources)]
     scene = scene_at(source.path, source.sha256)
     draws = RENDERERS[renderer](scene, source.path.parent, rays=sensors.rays, assets=assets)

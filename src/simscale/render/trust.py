@@ -37,7 +37,7 @@ def joined_trust(parts: Sequence[Trust], pixels: Sequence[int]) -> Trust:
     )
 
 
-def trust_summary(trusts: Sequence[Trust]) -> dict[str, float]:
+def trust_summary(trusts: Sequence[Trust]) -> dict[str, float | int]:
     """Many images in a few numbers, rounded: how far from what was recorded, and how much was made up."""
     assert trusts, "no image"
     distance = sorted(trust.view_distance for trust in trusts)
@@ -54,7 +54,7 @@ def trust_summary(trusts: Sequence[Trust]) -> dict[str, float]:
     }
 
 
-def trust_line(summary: dict[str, float]) -> str:
+def trust_line(summary: dict[str, float | int]) -> str:
     """The summary for people."""
     return (
         f"image trust: views {summary['view_distance']:.2f} m from the nearest recorded one on average, "

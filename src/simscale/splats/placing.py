@@ -67,7 +67,7 @@ def placing_of(street: Street, tracks: Tracks) -> Placing:
             pose[i] = moved_to(nearest, tracks.xy[i, 0], float(tracks.yaw[i, 0]))
         left_out[i] = part[i] and distance > HOME
     for i in np.flatnonzero(there & ~has_node & ~part):
-        node[i] = _likest(street, int(tracks.kind[i]), tracks.size[i])
+        node[i] = _likest(street.agents, present, int(tracks.kind[i]), tracks.size[i])
         filled[i], left_out[i] = node[i] >= 0, node[i] < 0
     return Placing(node=node, boxes=boxes, world_from_box=pose, filled=filled, left_out=left_out)
 
@@ -116,14 +116,14 @@ def stretched(gaussians: Gaussians, by: Float[Tensor, "n 3"]) -> Gaussians:
     if bool((by == 1).all()):
         return gaussians
     w, x, y, z = torch.nn.functional.normalize(gaussians.quats, dim=1).unbind(-1)
-    squares = [  # of the components of each own axis, in columns
+    axes = [  # own axes, in columns
         [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
         [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
         [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
     ]
-    rotation = torch.stack([torch.stack(row, dim=-1) for row in squares], dim=1)
-    growth = (by[:, :, None] * rotation).norm(dim=1).clamp(min=1e-6).log()
-    parts = {"means": gaussians.means * by, "log_scales": gaussians.log_scales + growth}
+    squares = by.square().unbind(-1)
+    growth = [sum(square * row[axis].square() for square, row in zip(squares, axes, strict=True)) for axis in range(3)]
+    parts = {"means": gaussians.means * by, "log_scales": gaussians.log_scales + torch.stack(growth, dim=-1).log() / 2}
     return Gaussians(**gaussians.tensors() | parts)
 
 
@@ -141,10 +141,10 @@ def _nearest_logged(agents: Agents, agent: int, xy: Array, yaw: float) -> tuple[
     return pose, float(np.linalg.norm(pose[:2, 3] - xy))
 
 
-def _likest(street: Street, kind: int, size: Float[Array, "3"]) -> int:
+def _likest(agents: Agents, present: Bool[Array, " n"], kind: int, size: Float[Array, "3"]) -> int:
     """The node of a kind whose box is nearest in size; -1 where there is none."""
-    like = np.flatnonzero(street.clouds.present & (street.agents.kind == kind))
+    like = np.flatnonzero(present & (agents.kind == kind))
     if not len(like):
         return -1
-    apart = np.abs(np.log(np.maximum(street.agents.size[like], 1e-3) / np.maximum(size, 1e-3))).sum(axis=1)
+    apart = np.abs(np.log(np.maximum(agents.size[like], 1e-3) / np.maximum(size, 1e-3))).sum(axis=1)
     return int(like[np.argmin(apart)])
