@@ -22,6 +22,7 @@ class Comparison:
     found: Shaped[Array, "*f"]
     expected: Shaped[Array, "*e"]
     tolerance: float
+    relative: float = 0.0  # more tolerance, in shares of what is expected
 
     @property
     def difference(self) -> Float[Array, "*e"]:
@@ -38,7 +39,10 @@ class Comparison:
     @property
     def equal(self) -> Bool[Array, "*e"]:
         """Which are as near as they must be; nothing is where our array has another shape."""
-        return np.asarray(self.difference <= self.tolerance)
+        if self.relative == 0.0:
+            return np.asarray(self.difference <= self.tolerance)
+        size = np.abs(np.nan_to_num(np.asarray(self.expected, dtype=np.float64), posinf=0.0, neginf=0.0))
+        return np.asarray(self.difference <= self.tolerance + self.relative * size)
 
     @property
     def agrees(self) -> bool:

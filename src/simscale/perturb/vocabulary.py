@@ -103,11 +103,18 @@ def build_vocabulary(
     features = futures * np.array([1.0, 1.0, YAW_WEIGHT])
     flat = features.reshape(len(features), -1)
     first = _spread_out(flat, size, generator)
-    with warnings.catch_warnings(action="ignore", category=UserWarning):  # a centre that loses all its futures stays
-        centres, _ = kmeans2(flat, first, iter=MAX_ITERATIONS, minit="matrix", missing="warn")
+    centres, _ = k_means_round(flat, first, rounds=MAX_ITERATIONS)
     poses = centres.reshape(size, STEPS, 3) / np.array([1.0, 1.0, YAW_WEIGHT])
     poses[..., 2] = _heading_along(poses)
     return poses[np.argsort(poses[:, -1, 0], kind="stable")].astype(np.float32)
+
+
+def k_means_round(
+    flat: Float[Array, "n f"], centres: Float[Array, "size f"], *, rounds: int = 1
+) -> tuple[Float[Array, "size f"], Int[Array, " n"]]:
+    """Centres after so many rounds of k-means, and whose each future was in the last; a centre without any stays."""
+    with warnings.catch_warnings(action="ignore", category=UserWarning):
+        return kmeans2(flat, centres, iter=rounds, minit="matrix", missing="warn")
 
 
 def _spread_out(flat: Float[Array, "n f"], size: int, generator: np.random.Generator) -> Float[Array, "size f"]:
