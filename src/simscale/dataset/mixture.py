@@ -40,6 +40,7 @@ class Mixture:
     experts: tuple[str, ...] = ()  # whose answers are taken; everybody's where empty
     expert_shares: dict[str, float] = field(default_factory=dict)  # among the simulated; as they come where empty
     rounds: int | None = None  # rounds 0 to rounds - 1 are taken; all where not said
+    rewards: tuple[Path, ...] = ()  # of either, for planners that choose from a vocabulary; the later store counts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,4 +175,5 @@ def with_folders(mixture: Mixture, base: Path) -> Mixture:
         mixture,
         real=tuple(base / folder for folder in mixture.real),
         simulated=tuple(base / folder for folder in mixture.simulated),
+        rewards=tuple(base / folder for folder in mixture.rewards),
     )

@@ -14,7 +14,7 @@ from simscale.dataset.files import write_new
 from simscale.dataset.renderers import RENDERERS
 from simscale.dataset.sensors import SENSORS
 from simscale.dataset.streets import check_apart, street_of
-from simscale.evaluate.starts import POSE_STEPS, Split, Start
+from simscale.evaluate.starts import POSE_STEPS, POSES, Split, Start
 from simscale.planners.checkpoint import CheckpointInfo, read_checkpoint
 from simscale.planners.registry import predict
 from simscale.scene import DT, BadInput, Plan
@@ -51,11 +51,11 @@ class Checkpoint:
         self._pictures = Pictures(folder, len(split.starts), size_of(path, self.info), digest=split.digest)
 
     def plan(self, starts: Sequence[Start]) -> Plan:
-        """Plans of 8 poses every 0.5 s."""
+        """Plans of 4 s: 8 poses, or 40 where the planner chooses from a vocabulary."""
         seen = [self.see(start) for start in starts]
         rgb, status = np.stack([image for image, _ in seen]), np.stack([told for _, told in seen])
         poses = predict(self._model, rgb, status, batch=len(starts)).astype(np.float64)
-        return Plan(xy=poses[..., :2], yaw=poses[..., 2], dt=POSE_STEPS * DT)
+        return Plan(xy=poses[..., :2], yaw=poses[..., 2], dt=POSES * POSE_STEPS * DT / poses.shape[1])
 
     def see(self, start: Start) -> tuple[UInt8[Array, "3 h w"], Float32[Array, "8"]]:
         """What the planner reads of a start: the stitched image, and the status."""

@@ -38,6 +38,10 @@ class DiffusionDriveLossConfig:
         """The same with this share of the weights of agents and map."""
         return replace(self, heads=self.heads.with_auxiliary(share))
 
+    def with_legacy_mean(self) -> "DiffusionDriveLossConfig":
+        """The same with `legacy_mean`."""
+        return replace(self, heads=self.heads.with_legacy_mean())
+
 
 @dataclass(frozen=True, kw_only=True)
 class DiffusionDriveLoss:

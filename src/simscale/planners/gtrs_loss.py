@@ -12,7 +12,7 @@ Agrees with `hydra_kd_imi_agent_loss` of the reference (planners.md, section 4),
 Axes: `b` samples, `v` trajectories of the vocabulary, `c` candidates among them, `t` poses, `m` metrics.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Bool, Float
@@ -52,6 +52,10 @@ class GtrsLossConfig:
     def with_auxiliary(self, share: float) -> "GtrsLossConfig":
         """The same: nothing here is auxiliary."""
         return self
+
+    def with_legacy_mean(self) -> "GtrsLossConfig":
+        """The same with `legacy_mean`."""
+        return replace(self, legacy_mean=True)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -45,6 +45,10 @@ class LtfLossConfig:
             bev_semantic_weight=share * self.bev_semantic_weight,
         )
 
+    def with_legacy_mean(self) -> "LtfLossConfig":
+        """The same with `legacy_mean`."""
+        return replace(self, legacy_mean=True)
+
 
 @dataclass(frozen=True, kw_only=True)
 class LtfTargets:

@@ -32,6 +32,7 @@ class PlannerKind:
     fitted: Callable[[Any, Mapping[str, tuple[int, ...]]], Any] | None = None  # (preset, shapes of weights) -> a
     #   configuration with what the weights alone decide, such as the size of a vocabulary; None: nothing
     seeded: bool = False  # inference draws noise: the model takes `seed`
+    chooses: bool = False  # from its vocabulary, which `use_vocabulary` replaces; it is taught `GtrsTargets`
 
 
 PLANNERS: dict[str, PlannerKind] = {
@@ -86,6 +87,7 @@ PLANNERS: dict[str, PlannerKind] = {
         prefix="agent.model.",
         vocabulary="_trajectory_head.vocab",
         fitted=gtrs.fitted,
+        chooses=True,
     ),
 }
 

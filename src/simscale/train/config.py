@@ -35,6 +35,13 @@ class TrainConfig:
     lr_mult_effective: bool = False  # DiffusionDrive's and GTRS's recipes ask for it, and their scheduler forgets it
     weight_decay: float = 0.0  # decoupled; LTF's is 0
     auxiliary: float = 1.0  # share of the planner's own weights of its auxiliary losses
+    imitate: Literal["all", "real"] = "all"  # whose drives are imitated; with "real", simulated examples teach rewards
+    #   (and auxiliary losses) alone
+    auxiliary_from: Literal["all", "real"] = "all"  # who teaches the auxiliary losses
+    legacy_mean: bool = False  # an example that is left out of a loss dilutes it, as in the reference
+    vocabulary: Path | None = None  # trajectories to choose from; the shipped ones where not said
+    legacy_last_round_only: bool = False  # of simulated examples, rewards are those of the last store alone, as the
+    #   reference reads its last round's file for every round
     clip: float | None = 1.0  # largest norm of the gradient (ours)
     seed: int = 0
     validation: tuple[Path, ...] = ()  # rendered examples of other streets
@@ -71,6 +78,8 @@ class TrainConfig:
             raise BadInput(what, "lr_mult", self.lr_mult, "more than 0")
         if not 0 <= self.auxiliary < math.inf:
             raise BadInput(what, "auxiliary", self.auxiliary, "0 or more")
+        if not PLANNERS[self.planner].chooses and (self.mixture.rewards or self.vocabulary):
+            raise BadInput(what, "rewards, vocabulary", f"for {self.planner}", "a planner that chooses trajectories")
         if not self.mixture.real and not self.mixture.simulated:
             raise BadInput(what, "mixture", "empty", "at least one folder of rendered examples")
         return self
@@ -105,6 +114,7 @@ def read_config(path: Path) -> TrainConfig:
         config,
         mixture=with_folders(config.mixture, base),
         initial=None if config.initial is None else base / config.initial,
+        vocabulary=None if config.vocabulary is None else base / config.vocabulary,
         validation=tuple(base / folder for folder in config.validation),
         test=tuple(base / folder for folder in config.test),
     ).checked()

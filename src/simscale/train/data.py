@@ -1,6 +1,6 @@
 """What a training reads: rendered examples, dealt as its mixture says, and checked against what the planner wants."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,16 @@ from jaxtyping import Int
 from torch import Tensor
 
 from simscale.dataset.loading import Examples, concatenated, read_examples, rendered_manifest
+from simscale.dataset.manifest import read_manifest
 from simscale.dataset.mixture import Mixed, Sampler, mixed
 from simscale.dataset.streets import check_apart, streets_in
 from simscale.planners import PLANNERS, LtfTargets, unit_rgb
-from simscale.planners.checkpoint import STITCHED_CAMERAS
+from simscale.planners.checkpoint import STITCHED_CAMERAS, read_state
+from simscale.planners.gtrs_loss import GtrsTargets
 from simscale.scene import BadInput
 from simscale.train.config import TrainConfig
+from simscale.train.teaching import Teaching, targets_of, teaching_of
+from simscale.train.words import Words, found_words, words_of
 
 Array = np.ndarray
 
@@ -31,6 +35,9 @@ class TrainingData:
     validation: Examples | None
     streets: tuple[str, ...]  # of the training
     inputs: tuple[dict[str, Any], ...]  # folder and digest of everything that was read
+    words: Words | None  # what the planner chooses from, if it does
+    teaching: Teaching  # what the examples teach beside what they hold
+    validation_teaching: Teaching | None
 
 
 def training_data(config: TrainConfig) -> TrainingData:
@@ -55,15 +62,42 @@ def training_data(config: TrainConfig) -> TrainingData:
         raise BadInput(f"recipe {config.name}".strip(), "mixture", "empty", "at least one example")
     examples = concatenated(parts)
     chosen = mixed(examples, mixture)
-    read = (*mixture.real, *mixture.simulated, *config.validation)
+    validation = _read(config.validation, config)
+    words = _words(config)
     return TrainingData(
         examples=examples,
         mixed=chosen,
         sampler=Sampler(mixed=chosen, seed=config.seed),
-        validation=_read(config.validation, config),
+        validation=validation,
         streets=tuple(sorted(streets)),
-        inputs=tuple({"folder": str(f.resolve()), "digest": rendered_manifest(f).digest} for f in read),
+        inputs=tuple(_inputs(config, words)),
+        words=words,
+        teaching=teaching_of(config, examples, words),
+        validation_teaching=None if validation is None else teaching_of(config, validation, words),
     )
+
+
+def _words(config: TrainConfig) -> Words | None:
+    """What the planner chooses from: what it starts with, or a vocabulary file."""
+    kind = PLANNERS[config.planner]
+    if not kind.chooses:
+        return None
+    if config.initial is None:
+        return words_of(config.vocabulary, size=kind.presets[config.preset].vocabulary)
+    poses = read_state(config.initial)[kind.vocabulary].numpy()
+    if config.mixture.rewards:
+        return found_words(config.vocabulary, poses)
+    return Words(poses=poses, row=np.arange(len(poses)), name=config.initial.name, sha256="")
+
+
+def _inputs(config: TrainConfig, words: Words | None) -> Iterator[dict[str, Any]]:
+    mixture = config.mixture
+    for folder in (*mixture.real, *mixture.simulated, *config.validation):
+        yield {"folder": str(folder.resolve()), "digest": rendered_manifest(folder).digest}
+    for folder in mixture.rewards:
+        yield {"folder": str(folder.resolve()), "digest": read_manifest(folder).digest}
+    if words is not None and words.sha256:
+        yield {"vocabulary": words.name, "sha256": words.sha256}
 
 
 def image_size(config: TrainConfig) -> tuple[int, int]:
@@ -81,13 +115,10 @@ def _read(folders: Sequence[Path], config: TrainConfig) -> Examples | None:
     return concatenated([read_examples(f, size=image_size(config)) for f in folders]) if folders else None
 
 
-def batch_of(examples: Examples, rows: Int[Array, " b"]) -> tuple[Tensor, Tensor, LtfTargets]:
+def batch_of(
+    examples: Examples, rows: Int[Array, " b"], teaching: Teaching, *, planner: str
+) -> tuple[Tensor, Tensor, LtfTargets | GtrsTargets]:
     """Images, status and targets of some examples, as a planner and its loss read them."""
     rgb = unit_rgb(torch.from_numpy(examples.rgb(rows))).contiguous(memory_format=torch.channels_last)
-    targets = LtfTargets(
-        trajectory=torch.from_numpy(examples.trajectory[rows]),
-        agent_states=torch.from_numpy(examples.agent_states[rows]),
-        agent_labels=torch.from_numpy(examples.agent_labels[rows]),
-        bev_semantic=torch.from_numpy(examples.bev_semantic[rows]),
-    )
+    targets = targets_of(examples, rows, teaching, planner=planner)
     return rgb, torch.from_numpy(examples.status[rows]), targets

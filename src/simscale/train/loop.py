@@ -20,7 +20,6 @@ from torch import nn
 
 from simscale import __version__
 from simscale.dataset.files import sha256_of, write_whole
-from simscale.dataset.loading import Examples
 from simscale.planners import PLANNERS, CheckpointInfo, read_checkpoint, write_checkpoint
 from simscale.planners.checkpoint import STITCHED_CAMERAS
 from simscale.scene import BadInput
@@ -28,6 +27,7 @@ from simscale.train.config import TrainConfig, plain
 from simscale.train.data import TrainingData, batch_of, training_data
 from simscale.train.optimiser import Optimisers, optimisers_of
 from simscale.train.schedule import constant, cosine
+from simscale.train.teaching import counts_of
 
 CHECKPOINT, METRICS, STATE, RUN, MANIFEST = (
     "checkpoint.safetensors",
@@ -96,7 +96,7 @@ def _trained(
     on_start: Callable[[int, int], None],
     on_step: Callable[[Row], None],
 ) -> TrainReport:
-    model = _model(config)
+    model = _model(config, data)
     optimiser = optimisers_of(model, config, outputs=PLANNERS[config.planner].outputs)
     done = _resumed(out, model, optimiser, seed=config.seed)
     rows = _metrics_until(out / METRICS, done)
@@ -108,7 +108,7 @@ def _trained(
             on_step(row)
             last = step + 1 == config.steps
             if data.validation is not None and (last or (step + 1) % config.validate_every == 0):
-                _write_row(metrics, rows, validated(model, data.validation, config) | {"step": step + 1})
+                _write_row(metrics, rows, validated(model, data, config) | {"step": step + 1})
             if last or (step + 1) % config.save_every == 0:
                 metrics.flush()
                 os.fsync(metrics.fileno())
@@ -120,11 +120,11 @@ def _step(step: int, config: TrainConfig, data: TrainingData, model: nn.Module, 
     """One step of the optimiser, and what it found."""
     kind = PLANNERS[config.planner]
     chosen = data.sampler.rows(step * config.batch, config.batch)
-    rgb, status, targets = batch_of(data.examples, chosen)
+    rgb, status, targets = batch_of(data.examples, chosen, data.teaching, planner=config.planner)
     rate = rate_at(step, config)
     optimiser.set_rate(rate)
     model.train()
-    loss = kind.loss(model(rgb, status), targets, config=kind.loss_config.with_auxiliary(config.auxiliary))
+    loss = kind.loss(model(rgb, status), targets, config=_loss_config(config))
     if not torch.isfinite(loss.total):
         found = f"{config.learning_rate:g}, with which the loss of step {step + 1} is {float(loss.total)}"
         raise BadInput(f"recipe {config.name}".strip(), "learning_rate", found, "a lower one")
@@ -146,34 +146,43 @@ def rate_at(step: int, config: TrainConfig) -> float:
     return config.schedule.at(step, config.steps, config.learning_rate)
 
 
-def validated(model: nn.Module, examples: Examples, config: TrainConfig) -> Row:
-    """Loss and displacement errors (m) on examples that are not trained on."""
-    kind = PLANNERS[config.planner]
+def validated(model: nn.Module, data: TrainingData, config: TrainConfig) -> Row:
+    """Loss and displacement errors (m) on the examples that are not trained on."""
+    kind, examples, teaching = PLANNERS[config.planner], data.validation, data.validation_teaching
+    assert examples is not None and teaching is not None
     model.eval()
     sums: Row = {}
     with torch.inference_mode():
         for begin in range(0, len(examples), VALIDATED_AT_ONCE):
             rows = np.arange(begin, min(begin + VALIDATED_AT_ONCE, len(examples)))
-            rgb, status, targets = batch_of(examples, rows)
+            rgb, status, targets = batch_of(examples, rows, teaching, planner=config.planner)
             output = model(rgb, status)
-            off = (output.trajectory - targets.trajectory)[..., :2].norm(dim=-1)
-            loss_config = kind.loss_config.with_auxiliary(config.auxiliary)
-            terms = _terms(kind.loss(output, targets, config=loss_config))
+            every = output.trajectory.shape[1] // targets.trajectory.shape[1]  # some plan more finely than is taught
+            off = (output.trajectory[:, every - 1 :: every] - targets.trajectory)[..., :2].norm(dim=-1)
+            terms = _terms(kind.loss(output, targets, config=_loss_config(config)))
             terms |= {"ade": float(off.mean()), "fde": float(off[:, -1].mean())}
             for name, value in terms.items():
                 sums[name] = sums.get(name, 0.0) + value * len(rows)
     return {f"validation_{name}": value / len(examples) for name, value in sums.items()}
 
 
+def _loss_config(config: TrainConfig) -> Any:
+    weighted = PLANNERS[config.planner].loss_config.with_auxiliary(config.auxiliary)
+    return weighted.with_legacy_mean() if config.legacy_mean else weighted
+
+
 def _terms(loss: Any) -> Row:
     return {name: float(value.detach()) for name, value in vars(loss).items()}
 
 
-def _model(config: TrainConfig) -> nn.Module:
+def _model(config: TrainConfig, data: TrainingData) -> nn.Module:
     kind = PLANNERS[config.planner]
-    if config.initial is None:
-        return kind.build(kind.presets[config.preset], seed=config.seed)
-    model, _ = read_checkpoint(config.initial, planner=config.planner, preset=config.preset)
+    if config.initial is not None:
+        model, _ = read_checkpoint(config.initial, planner=config.planner, preset=config.preset)
+        return model
+    model = kind.build(kind.presets[config.preset], seed=config.seed)
+    if data.words is not None:
+        model.use_vocabulary(torch.from_numpy(data.words.poses))  # type: ignore[operator]
     return model
 
 
@@ -278,11 +287,12 @@ def _finished(
         "streets": list(data.streets),
         "real": data.mixed.real,
         "simulated": data.mixed.simulated,
+        **counts_of(data.teaching, data.mixed.chosen),
     }
     info = CheckpointInfo(
         planner=config.planner,
         preset=config.preset,
-        config=PLANNERS[config.planner].presets[config.preset],
+        config=model.config,
         cameras=STITCHED_CAMERAS,
         training=record,
     )
