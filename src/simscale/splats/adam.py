@@ -67,26 +67,19 @@ def sparse_adam(
     for name, value in gaussians.tensors().items():
         if value.grad is None or not value.numel() or name not in rates:
             continue
-        flat = (
-            tensor.detach().numpy().reshape(-1)
-            for tensor in (value, value.grad.contiguous(), momenta.first[name], momenta.second[name])
-        )
-        size = np.float32(rates[name] * correction / (1 - beta1**step))
-        _step(
-            *flat,
-            seen.numpy(),
-            size,
-            np.float32(beta1),
-            np.float32(beta2),
-            np.float32(eps * correction),
-            get_num_threads(),
-        )
+        moved = (value, value.grad.contiguous(), momenta.first[name], momenta.second[name])
+        assert all(tensor.is_contiguous() for tensor in moved), name
+        flat = tuple(tensor.detach().numpy().reshape(-1) for tensor in moved)
+        size = rates[name] * correction / (1 - beta1**step)
+        numbers = tuple(np.float32(number) for number in (size, beta1, beta2, eps * correction))
+        _step(flat, seen.numpy(), numbers, get_num_threads())
 
 
 @njit(cache=True, error_model="numpy", fastmath={"contract"})
 @no_type_check
-def _move(value, slope, first, second, size, beta1, beta2, eps):
+def _move(value, slope, first, second, numbers):
     """Adam on flat arrays."""
+    size, beta1, beta2, eps = numbers
     rest1, rest2 = np.float32(1) - beta1, np.float32(1) - beta2
     for i in range(value.size):
         g = slope[i]
@@ -98,7 +91,8 @@ def _move(value, slope, first, second, size, beta1, beta2, eps):
 
 @njit(cache=True, error_model="numpy", parallel=LOOPS)
 @no_type_check
-def _step(value, slope, first, second, seen, size, beta1, beta2, eps, threads):
+def _step(flat, seen, numbers, threads):
+    value, slope, first, second = flat
     n = seen.size
     each = value.size // n
     chunks = (n + CHUNK - 1) // CHUNK
@@ -115,6 +109,6 @@ def _step(value, slope, first, second, seen, size, beta1, beta2, eps, threads):
                     i += 1
                 a, b = start * each, i * each
                 if b > a:
-                    _move(value[a:b], slope[a:b], first[a:b], second[a:b], size, beta1, beta2, eps)
+                    _move(value[a:b], slope[a:b], first[a:b], second[a:b], numbers)
                 while i < end and not seen[i]:
                     i += 1

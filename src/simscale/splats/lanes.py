@@ -17,8 +17,7 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.core.imputils import lower_builtin
-from numba.core.typing import signature
-from numba.core.typing.templates import ConcreteTemplate, infer_global
+from numba.core.typing.templates import ConcreteTemplate, infer_global, signature
 from numba.extending import intrinsic, models, register_model
 
 LANES = 16
@@ -53,7 +52,7 @@ def _operator(function, result, instruction: str, *head, **options) -> None:
     """Gives `function` (of the module `operator`) a meaning for lanes with lanes or a float32."""
     pairs = [(float32x16, float32x16), (float32x16, types.float32), (types.float32, float32x16)]
 
-    @infer_global(function)
+    @infer_global(function)  # pyright: ignore[reportOptionalCall]
     class _Typing(ConcreteTemplate):
         cases: ClassVar = [signature(result, *pair) for pair in pairs]
 
@@ -78,7 +77,7 @@ _operator(operator.gt, bool16, "fcmp_ordered", ">")
 _operator(operator.ge, bool16, "fcmp_ordered", ">=")
 
 
-@infer_global(operator.and_)
+@infer_global(operator.and_)  # pyright: ignore[reportOptionalCall]
 class _And(ConcreteTemplate):
     cases: ClassVar = [signature(bool16, bool16, bool16)]
 
@@ -88,7 +87,7 @@ def _and(context, builder, sig, args):
     return builder.and_(*args)
 
 
-def _pointer(context, builder, array_type, array, index, kind=VECTOR):
+def _pointer(context, builder, array_type, array, index, kind: ir.Type = VECTOR):
     first = builder.gep(context.make_array(array_type)(context, builder, array).data, [index])
     return builder.bitcast(first, kind.as_pointer())
 

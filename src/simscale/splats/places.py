@@ -26,7 +26,8 @@ def place_order(means: Float[Tensor, "n 3"]) -> Int[Tensor, " n"]:
     low, high = torch.quantile(some, torch.tensor([0.01, 0.99], device=means.device), dim=0)
     side = float((high - low).max()) / 2**14 or 1.0
     cells = ((means - low) / side + 2 ** (BITS - 1)).clamp(0, 2**BITS - 1).long()
-    code = sum(_spread(cells[:, axis]) << axis for axis in range(3))
+    x, y, z = (_spread(cells[:, axis]) for axis in range(3))
+    code = x | y << 1 | z << 2
     return torch.argsort(code, stable=True)
 
 

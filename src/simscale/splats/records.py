@@ -10,7 +10,7 @@ which is the usual quadratic form completed to squares. Unlike the conic A x^2 +
 long diagonal Gaussians, and the pixels of a row that it covers follow from one square root.
 """
 
-from typing import NamedTuple, no_type_check
+from typing import Any, NamedTuple, no_type_check
 
 import numpy as np
 from numba import njit
@@ -35,7 +35,14 @@ TILE = 16
 """Pixels along the side of a tile: one row is one vector."""
 SPAN = 16
 """Bits of each end of a span of rows or columns of tiles, two of which make one integer."""
-LOOPS = {"prange": True, "reduction": False, "setitem": False, "numpy": False, "comprehension": False, "fusion": False}
+LOOPS: Any = {
+    "prange": True,
+    "reduction": False,
+    "setitem": False,
+    "numpy": False,
+    "comprehension": False,
+    "fusion": False,
+}
 """What Numba runs in parallel: loops that say so, and nothing else."""
 CHUNK = 4096
 """Gaussians that one thread takes at a time; part of what fixes the order of sums."""
@@ -58,16 +65,16 @@ class Eye(NamedTuple):
     rotation: Array  # [3 3], camera_from_world
     centre: Array  # [3], of the camera in the world, m
     centre_rest: Array  # [3], what float32 could not hold of it
-    fx: float
-    fy: float
-    cx: float
-    cy: float
+    fx: np.float32
+    fy: np.float32
+    cx: np.float32
+    cy: np.float32
     tangents: Array  # [4], left, right, upper and lower limit of the place where the Jacobian is taken
-    near: float
-    far: float
-    eps2d: float
-    radius_clip: float
-    min_compensation: float
+    near: np.float32
+    far: np.float32
+    eps2d: np.float32
+    radius_clip: np.float32
+    min_compensation: np.float32
     antialiased: bool
     sh_degree: int
     width: int
