@@ -39,26 +39,20 @@ class Muon(torch.optim.Optimizer):
         assert closure is None, "the loop has its own"
         for group in self.param_groups:
             taught = [p for p in group["params"] if p.grad is not None]
-            if not taught:
-                continue
-            if group["weight_decay"]:
-                torch._foreach_mul_(taught, 1 - group["lr"] * group["weight_decay"])
-            means = [each.reshape(len(each), -1) for each in self._mean_gradients(taught, group["momentum"])]
+            means = [self._mean_gradient(p, group["momentum"]) for p in taught]
             for p, along in zip(taught, orthogonalised(means), strict=True):
+                if group["weight_decay"]:
+                    p.mul_(1 - group["lr"] * group["weight_decay"])
                 p.add_(along.view_as(p), alpha=-group["lr"] * _stretch(*along.shape))
 
-    def _mean_gradients(self, taught: list[Tensor], momentum: float) -> list[Tensor]:
-        """Nesterov's: what the running means will be if the next gradients are like these."""
-        gradients, means = [], []
-        for p in taught:
-            assert p.grad is not None and p.ndim >= 2
-            state = self.state[p]
-            if not state:
-                state["mean"] = torch.zeros_like(p)
-            gradients.append(p.grad)
-            means.append(state["mean"])
-        torch._foreach_lerp_(means, gradients, 1 - momentum)
-        return list(torch._foreach_lerp(gradients, means, momentum))
+    def _mean_gradient(self, p: Tensor, momentum: float) -> Float[Tensor, "rows columns"]:
+        """Nesterov's: what the running mean will be if the next gradient is like this one."""
+        assert p.grad is not None and p.ndim >= 2
+        state = self.state[p]
+        if not state:
+            state["mean"] = torch.zeros_like(p)
+        state["mean"].lerp_(p.grad, 1 - momentum)
+        return p.grad.lerp(state["mean"], momentum).reshape(len(p), -1)
 
 
 def orthogonalised(matrices: list[Float[Tensor, "_ _"]]) -> list[Float[Tensor, "_ _"]]:

@@ -1,5 +1,6 @@
 """Which parameters are taught by which optimiser, behind the face of one."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -62,7 +63,7 @@ def optimisers_of(model: nn.Module, config: TrainConfig, *, outputs: tuple[str, 
     return Optimisers((adam, *muon))
 
 
-def _groups(parameters: list[Tensor], times: float, model: nn.Module, config: TrainConfig) -> list[dict[str, Any]]:
+def _groups(parameters: Sequence[Tensor], times: float, model: nn.Module, config: TrainConfig) -> list[dict[str, Any]]:
     """One group; two where the image encoder has a rate of its own."""
     if not config.lr_mult_effective:
         return [{"params": parameters, "times": times}]
