@@ -8,6 +8,7 @@ arguments give the same bytes.
 from collections import OrderedDict
 from copy import copy
 from dataclasses import fields
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int, Int32, UInt8
@@ -111,7 +112,7 @@ class RayCaster:
             turn, at = np.ascontiguousarray(pose[:3, :3]), pose[:3, 3] + self.origin
             width, height = (int(size) for size in cameras.size_px[c])
             focal = float(cameras.intrinsics[c, 0, 0] + cameras.intrinsics[c, 1, 1]) / 2
-            parts: dict[str, Array | None] = {field.name: None for field in fields(Image)}
+            parts: dict[str, Any] = {field.name: None for field in fields(Image)}
             if "rgb" in channels:
                 rgb = np.empty((height, width, 3), dtype=np.uint8)
                 ray = self._rays(cameras, c, self.rays)
