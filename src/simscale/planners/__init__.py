@@ -3,6 +3,7 @@
 from simscale.planners.checkpoint import CheckpointInfo, Origin, read_checkpoint, read_info, write_checkpoint
 from simscale.planners.ltf import Ltf, LtfConfig, LtfOutput
 from simscale.planners.ltf_loss import LtfLoss, LtfLossConfig, LtfTargets, ltf_loss
+from simscale.planners.planning import Observations, plan
 from simscale.planners.published import read_published
 from simscale.planners.registry import PLANNERS, PlannerKind, predict, unit_rgb
 
@@ -15,9 +16,11 @@ __all__ = [
     "LtfLossConfig",
     "LtfOutput",
     "LtfTargets",
+    "Observations",
     "Origin",
     "PlannerKind",
     "ltf_loss",
+    "plan",
     "predict",
     "read_checkpoint",
     "read_info",
