@@ -40,7 +40,7 @@ def test_an_epoch_is_an_equal_part_of_the_steps():
 
 def test_epochs_that_cannot_be_are_refused():
     recipe = dataclasses.replace(RECIPES["diffusiondrive"](), schedule=Epochs(count=3, warm_up=3))
-    with pytest.raises(BadInput, match="schedule.warm_up"):
+    with pytest.raises(BadInput, match=r"schedule\.warm_up"):
         recipe.checked()
 
 

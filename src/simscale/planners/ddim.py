@@ -64,5 +64,3 @@ def point_embedding(xy: Float[Tensor, "*b 2"], width: int) -> Float[Tensor, "*b 
     phase = 2 * torch.pi * xy.flip(-1)[..., None] / period  # [*b 2 half], y first
     waves = torch.stack([phase[..., 0::2].sin(), phase[..., 1::2].cos()], dim=-1)
     return waves.flatten(-3)
-
-

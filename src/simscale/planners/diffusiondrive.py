@@ -392,7 +392,7 @@ def build(config: DiffusionDriveConfig, *, seed: int = 0) -> DiffusionDrive:
     Published weights bring their own anchors. A planner with other modes or poses starts with anchors of zeros, which
     have to be filled in.
     """
-    assert 0 <= min(config.model_steps) and max(config.model_steps) < STEPS
+    assert min(config.model_steps) >= 0 and max(config.model_steps) < STEPS
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         # convolutions with few channels run a third faster on CPUs with the channels innermost

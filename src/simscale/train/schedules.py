@@ -6,8 +6,9 @@ scheduler gives every group the same (planners.md, section 0): `image_encoder_sh
 where `share_counts`.
 """
 
-import math
 from dataclasses import dataclass
+
+from simscale.train.schedule import Epochs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,12 +24,9 @@ class EpochSchedule:
 
     def rate(self, epoch: int) -> float:
         """Learning rate of an epoch, the first of which is 0."""
-        if epoch < self.warm_up:
-            return self.peak * (epoch + 1) / self.warm_up
         if self.floor is None:
-            return self.peak
-        gone = (epoch - self.warm_up) / (self.epochs - self.warm_up)
-        return self.floor + (self.peak - self.floor) * (1 + math.cos(math.pi * gone)) / 2
+            return self.peak * min((epoch + 1) / max(self.warm_up, 1), 1.0)
+        return Epochs(count=self.epochs, warm_up=self.warm_up, least=self.floor).rate_at(epoch, self.peak)
 
     def image_encoder_rate(self, epoch: int) -> float:
         """... of the image backbone."""
