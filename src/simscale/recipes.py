@@ -88,6 +88,7 @@ class Experiment:
     drives: int = 3  # through each: many streets teach more than many drives through few (docs/LOG.md)
     rounds: int = 2  # attempts at a perturbed state for each decision point
     experts: tuple[str, ...] = ("recovery",)  # whose answers are taught; docs/LOG.md has why
+    planner: str = "ltf"
     preset: str = "nano"
     steps: int = 1200
     batch: int = 16

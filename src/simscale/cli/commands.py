@@ -356,6 +356,8 @@ class Demo:
 
     out: Path
     """Folder for everything; the report is report.html in it."""
+    planner: Literal["ltf", "diffusiondrive", "gtrs"] = "ltf"
+    """Who is trained; another planner in the same folder finds everything else made."""
     workers: int | None = None
     """Processes; as many as there are cores where not said."""
     json: bool = False

@@ -4,6 +4,7 @@ import os
 import sys
 import webbrowser
 from collections.abc import Sequence
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ from simscale.viz.page import Picture, page_of, picture_html, table_html
 from simscale.viz.strips import strip_png
 
 REPORT = "report.html"
+NAMES = {"ltf": "LTF", "diffusiondrive": "DiffusionDrive", "gtrs": "GTRS-Dense"}
+"""Planners as people call them."""
 STRIPS = 3
 """States that the report shows through the cameras."""
 SHOWN = ("CAM_L0", "CAM_F0", "CAM_R0")
@@ -43,7 +46,7 @@ ABOUT_CAMERAS = (
 
 def run(command: Demo) -> int:
     """Leaves `report.html`."""
-    experiment = demo()
+    experiment = replace(demo(), planner=command.planner)
     try:
         results = done_steps(experiment, command.out, workers=command.workers)
     except StepFailed as failure:
@@ -73,7 +76,7 @@ def _report(experiment: Experiment, out: Path, results: dict[str, dict[str, Any]
         "<h2>What the cameras see</h2>",
         f"<p>{ABOUT_CAMERAS}</p>",
         *(picture_html(strip) for strip in _strips(experiment, out)),
-        *(picture_html(picture) for picture in _kept_pictures(out)),
+        *(picture_html(picture) for picture in _kept_pictures(experiment, out)),
         "<h2>How to get this again</h2>",
         f"<pre>{escape(chr(10).join(commands))}</pre>",
     ]
@@ -87,20 +90,21 @@ def _lead(experiment: Experiment, made: dict[str, Any]) -> str:
         f"{len(experiment.towns)} towns, {len(experiment.towns) * experiment.drives} drives of 20 s; "
         f"{perturb['rounds']} attempts to lead the ego away from its human, of which {perturb['passed']} found a state "
         f"that the log does not hold; answers that hold in reactive traffic: {answers}. "
-        f"LTF ({experiment.preset}) was trained for {experiment.steps} steps on logged states alone, and for as many "
-        "on logged and simulated ones."
+        f"{NAMES[experiment.planner]} ({experiment.preset}) was trained for {experiment.steps} steps on logged states "
+        "alone, and for as many on logged and simulated ones."
     )
 
 
 def _scores(experiment: Experiment, results: dict[str, dict[str, Any]], split: str) -> str:
     keys = ("stage_one",) if split == "towntest" else ("stage_one", "stage_two", "combined")
-    agents = [*experiment.agents, *(training_name(arm, experiment.seeds[0]) for arm in ARMS)]
+    named = {agent: agent for agent in experiment.agents}
+    named |= {_training(experiment, arm): f"{NAMES[experiment.planner]}, {arm.replace('-', ' ')}" for arm in ARMS}
     rows = []
-    for agent in agents:
+    for agent, name in named.items():
         found = results[evaluation_name(split, agent)]
         cells = [_with_interval(found, key) for key in keys]
-        rows.append([agent.removesuffix(f"-{experiment.seeds[0]}"), *cells, f"{found['ade']:.2f} m"])
-    protocol = results[evaluation_name(split, agents[0])]["protocol"]
+        rows.append([name, *cells, f"{found['ade']:.2f} m"])
+    protocol = results[evaluation_name(split, experiment.agents[0])]["protocol"]
     head = [split, *(key.replace("_", " ") for key in keys), "from the human"]
     return f"{table_html(head, rows)}<p><small>{escape(protocol)}</small></p>"
 
@@ -110,16 +114,19 @@ def _with_interval(found: dict[str, Any], key: str) -> str:
     return f"{found[key]:.1f} [{low:.1f}, {high:.1f}]" if low is not None else f"{found[key]:.1f}"
 
 
-def _kept_pictures(out: Path) -> list[Picture]:
+def _training(experiment: Experiment, arm: str) -> str:
+    return training_name(arm, experiment.seeds[0], planner=experiment.planner)
+
+
+def _kept_pictures(experiment: Experiment, out: Path) -> list[Picture]:
     """Pictures that the commands left."""
-    worst = sorted(
-        (out / "evaluations" / evaluation_name("townhard", training_name("co-trained", 0))).glob("worst-*.png")
-    )
+    alone, both = (_training(experiment, arm) for arm in ("real-only", "co-trained"))
+    worst = sorted((out / "evaluations" / evaluation_name("townhard", both)).glob("worst-*.png"))
     wanted = [
         (out / "samples" / "accepted.png", "Simulated samples", "From the perturbed state on; faint: 4 s later."),
         (out / "samples" / "funnel.png", "Funnel", "What was tried, and the first reason against the rest."),
-        (out / training_name("real-only", 0) / "curves.png", "Learning curves, real only", ""),
-        (out / training_name("co-trained", 0) / "curves.png", "Learning curves, co-trained", ""),
+        (out / alone / "curves.png", "Learning curves, real only", ""),
+        (out / both / "curves.png", "Learning curves, co-trained", ""),
         *((path, "One of the co-trained planner's worst drives", "") for path in worst[:2]),
     ]
     return [

@@ -7,10 +7,13 @@ from pathlib import Path
 from simscale.cli.steps import Step
 from simscale.dataset.files import write_whole
 from simscale.dataset.mixture import Mixture
+from simscale.planners import PLANNERS
 from simscale.recipes import ARMS, Experiment
 from simscale.train.config import SCHEMA_VERSION, TrainConfig, plain
 
 CHECKPOINT = "checkpoint.safetensors"
+REWARDS = "rewards"
+"""Folder and step of the rewards of planners that choose."""
 
 
 def steps_of(experiment: Experiment, out: Path, *, cores: int) -> list[Step]:
@@ -24,9 +27,9 @@ def steps_of(experiment: Experiment, out: Path, *, cores: int) -> list[Step]:
     return [*_data(experiment, out, cores), *_trainings(experiment, out), *_evaluations(experiment, out)]
 
 
-def training_name(arm: str, seed: int) -> str:
+def training_name(arm: str, seed: int, *, planner: str = "ltf") -> str:
     """Name of a training's step, and of its folder."""
-    return f"train-{arm}-{seed}"
+    return f"train-{arm}-{seed}" if planner == "ltf" else f"train-{planner}-{arm}-{seed}"
 
 
 def evaluation_name(split: str, agent: str) -> str:
@@ -83,25 +86,35 @@ def _data(experiment: Experiment, out: Path, cores: int) -> list[Step]:
 def _trainings(experiment: Experiment, out: Path) -> list[Step]:
     (out / "recipes").mkdir(parents=True, exist_ok=True)
     rendered = ("render-real", "render-simulated", *(("render-validation",) if experiment.validation else ()))
-    steps = []
+    steps = _rewards(experiment, out) if PLANNERS[experiment.planner].chooses else []
+    rendered = (*rendered, *(step.name for step in steps))
     for seed in experiment.seeds:
         for arm, simulated in ARMS.items():
-            recipe = out / "recipes" / f"{arm}-{seed}.json"
+            name = training_name(arm, seed, planner=experiment.planner)
+            recipe = out / "recipes" / f"{name.removeprefix('train-')}.json"
             config = _recipe(experiment, arm, seed, simulated=simulated)
             content = {"schema_version": SCHEMA_VERSION, "train": plain(config)}
             write_whole(recipe, json.dumps(content, indent=1).encode() + b"\n")
-            name = training_name(arm, seed)
             arguments = ("train", str(recipe), "--out", str(out / name))
             steps.append(Step(name=name, arguments=arguments, needs=rendered))
     return steps
 
 
+def _rewards(experiment: Experiment, out: Path) -> list[Step]:
+    """What a planner that chooses is taught by: every trajectory's scores at every token, logged or not."""
+    where = (*map(str, town_folders(experiment, out)), str(out / "samples"))
+    arguments = ("rewards", *where, "--out", str(out / REWARDS), "--workers", "1")
+    return [Step(name=REWARDS, arguments=arguments, needs=("generate",))]
+
+
 def _recipe(experiment: Experiment, arm: str, seed: int, *, simulated: bool) -> TrainConfig:
-    real = Mixture(real=(Path("../real"),))
+    rewards = (Path("..") / REWARDS,) if PLANNERS[experiment.planner].chooses else ()
+    real = Mixture(real=(Path("../real"),), rewards=rewards)
     both = replace(real, simulated=(Path("../simulated"),), experts=experiment.experts)
     return TrainConfig(
         mixture=both if simulated else real,
         name=f"{experiment.name}-{arm}",
+        planner=experiment.planner,
         preset=experiment.preset,
         steps=experiment.steps,
         batch=experiment.batch,
@@ -122,7 +135,7 @@ def _evaluations(experiment: Experiment, out: Path) -> list[Step]:
             first = first or (evaluation_name(split, agent),)
         for seed in experiment.seeds:
             for arm in ARMS:
-                name = training_name(arm, seed)
+                name = training_name(arm, seed, planner=experiment.planner)
                 checkpoint = str(out / name / CHECKPOINT)
                 steps.append(_evaluation(experiment, out, split, name, agent=checkpoint, needs=(*first, name)))
     return steps

@@ -102,14 +102,16 @@ def lines_of(answer: dict[str, Any]) -> list[str]:
 
 def _gain(experiment: Experiment, results: dict[str, dict[str, Any]], split: str, key: str) -> PairedGain:
     def scores(arm: str) -> np.ndarray:
-        names = [evaluation_name(split, training_name(arm, seed)) for seed in experiment.seeds]
+        trained = [training_name(arm, seed, planner=experiment.planner) for seed in experiment.seeds]
+        names = [evaluation_name(split, name) for name in trained]
         return np.array([results[name][key] for name in names], dtype=np.float64)
 
     return paired_gain(scores("real-only"), scores("co-trained"))
 
 
 def _agents(experiment: Experiment) -> list[str]:
-    trained = [training_name(arm, seed) for arm in ("real-only", "co-trained") for seed in experiment.seeds]
+    arms = ("real-only", "co-trained")
+    trained = [training_name(arm, seed, planner=experiment.planner) for arm in arms for seed in experiment.seeds]
     return [*experiment.agents, *trained]
 
 
