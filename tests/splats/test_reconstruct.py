@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from command import asked, code_of, told
 from sources import write_nerfstudio
 
+from command import asked, code_of, told
 from simscale.scene import BadInput
 from simscale.splats.capture_source import capture_of
 from simscale.splats.capture_stereo import StereoSettings

@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from scipy.spatial.transform import Rotation
 from clouds import random_gaussians
+from scipy.spatial.transform import Rotation
 
 from simscale.scene import BadInput
 from simscale.splats.capture import Agents

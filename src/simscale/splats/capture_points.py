@@ -27,7 +27,7 @@ HIDDEN_BEHIND = (0.5, 0.06)
 """A point is hidden when it lies farther behind the nearest one: m, and share of the distance (ours)."""
 NEAREST = 0.5
 """Points nearer to a camera are the car itself, m."""
-APART_US = 120_000
+APART_US = 250_000
 """An image tells the colour of a sweep at most this much older or younger than it."""
 
 

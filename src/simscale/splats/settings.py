@@ -126,7 +126,7 @@ class SkySettings:
     """The sky's Gaussians."""
 
     count: int = 8000
-    """On the whole upper half of the sphere, and never more than a tenth of all (ours; MTGS: 100,000 on a sphere for 960x540 images)."""
+    """On the whole upper half of the sphere, at most a tenth of all (ours; MTGS: 100,000, for 960x540 images)."""
     radius: float = 1000.0
     """m (MTGS)."""
     lowest: float = -0.05
@@ -163,6 +163,11 @@ class ReconstructSettings:
     """Whether photographs add points where a LiDAR had none (MTGS: points of structure from motion)."""
     fill_in_side: float = 0.5
     """Side of these points' voxels, m; none lies nearer than twice that to a LiDAR's (ours)."""
+    clear: float = 1.2
+    """Nothing starts nearer than this to where a camera was, m (ours: a car was there; points of photographs alone
+    are sometimes wrong, and there they hide everything)."""
+    start_angle: float = 0.1
+    """At the start no Gaussian is larger than this share of its distance from the nearest camera (ours)."""
     start_opacity: float = 0.5
     """3DGS-MCMC; MTGS 0.1, with 30,001 steps to raise it."""
     agent_share: float = 0.2

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Float32, Int32, UInt8
 from scipy.spatial import KDTree
 
+from simscale.scene import BadInput
 from simscale.splats.capture import Agents, Capture
 from simscale.splats.capture_points import projected
 from simscale.splats.capture_start import StartPoints, start_points, usual, voxels
@@ -31,6 +32,7 @@ class Start:
 
     xyz: Float32[Array, "p 3"]  # street, world frame
     rgb: UInt8[Array, "p 3"]
+    distance: Float[Array, " p"]  # from the nearest camera, m
     agent_xyz: Float32[Array, "q 3"]  # box frames
     agent_rgb: UInt8[Array, "q 3"]
     agent: Int32[Array, " q"]  # ascending
@@ -58,9 +60,16 @@ def start_of(capture: Capture, settings: ReconstructSettings) -> Start:
     more = [(own, colour) for own, colour, i in parked if not masked[i]]
     if found.method == "lidar" and settings.fill_in:
         more.append(_filled_in(capture, street.xyz, settings))
+    street_xyz = np.concatenate([street.xyz, *[own for own, _ in more]])
+    street_rgb = np.concatenate([street.rgb, *[colour for _, colour in more]])
+    if not len(street_xyz) + len(xyz):
+        raise BadInput(capture.name, "start", "no point", "photographs that overlap, or LiDAR points that they show")
+    distance = KDTree(_places(capture)).query(street_xyz)[0] if len(street_xyz) else np.zeros(0)
+    clear = distance > settings.clear
     return Start(
-        xyz=np.concatenate([street.xyz, *[own for own, _ in more]]),
-        rgb=np.concatenate([street.rgb, *[colour for _, colour in more]]),
+        xyz=street_xyz[clear],
+        rgb=street_rgb[clear],
+        distance=distance[clear],
         agent_xyz=xyz,
         agent_rgb=rgb,
         agent=agent,
@@ -73,7 +82,7 @@ def start_of(capture: Capture, settings: ReconstructSettings) -> Start:
 def _filled_in(capture: Capture, street: Array, settings: ReconstructSettings) -> tuple[Array, Array]:
     """Points from the photographs alone where no beam came: roofs, and what is far away."""
     xyz, rgb = triangulated(capture, settings.start.stereo)
-    if not len(xyz):
+    if not len(xyz) or not len(street):
         return xyz, rgb
     side = settings.fill_in_side
     near, _ = KDTree(street).query(xyz, distance_upper_bound=2 * side)
@@ -124,7 +133,8 @@ def street_of(
         frames: Of these pictures.
         settings: Numbers.
     """
-    world = _soft(start.xyz, start.rgb, settings, sh_degree=settings.sh_degree)
+    largest = np.minimum(settings.start_angle * start.distance, SCALE_RANGE[1])
+    world = _soft(start.xyz, start.rgb, settings, sh_degree=settings.sh_degree, largest=largest)
     world = world.at(place_order(world.means))
     clouds = _soft(start.agent_xyz, start.agent_rgb, settings, sh_degree=0, groups=start.agent)
     return Street(
@@ -153,7 +163,13 @@ def _drive_of(capture: Capture, frames: list[int]) -> Drive:
 
 
 def _soft(
-    xyz: Array, rgb: Array, settings: ReconstructSettings, *, sh_degree: int, groups: Array | None = None
+    xyz: Array,
+    rgb: Array,
+    settings: ReconstructSettings,
+    *,
+    sh_degree: int,
+    groups: Array | None = None,
+    largest: Array | float = SCALE_RANGE[1],
 ) -> Gaussians:
     """Round Gaussians as large as the mean distance of the three nearest others of their group (3DGS)."""
     count = len(xyz)
@@ -162,7 +178,7 @@ def _soft(
         own = np.arange(count) if groups is None else np.flatnonzero(groups == group)
         if len(own) > 3:
             scale[own] = KDTree(xyz[own]).query(xyz[own], k=4)[0][:, 1:].mean(axis=1)
-    log_scales = torch.from_numpy(np.log(np.clip(scale, *SCALE_RANGE))).float()
+    log_scales = torch.from_numpy(np.log(np.clip(scale, SCALE_RANGE[0], largest))).float()
     opacity = settings.start_opacity
     return Gaussians(
         means=torch.from_numpy(np.ascontiguousarray(xyz, dtype=np.float32)),
