@@ -79,6 +79,17 @@ RECIPES: dict[str, Callable[[], TrainConfig]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
+class StreetRecipe:
+    """How streets are reconstructed from what three cameras recorded; planners see 64 x 256 pixels of all three."""
+
+    width: int = 240
+    """Of the photographs that are learned from, pixels: twice and a half what planners see."""
+    steps: int = 1200
+    """About a minute on one core."""
+    gaussians: int = 60_000
+
+
+@dataclass(frozen=True, kw_only=True)
 class Experiment:
     """Real only against co-trained in the town, from nothing to a score."""
 
@@ -98,6 +109,7 @@ class Experiment:
     splits: tuple[str, ...] = ("towntest", "townhard")
     size: str = "quick"  # of the splits
     agents: tuple[str, ...] = RULE_AGENTS
+    streets: StreetRecipe | None = None  # whose splats are the simulated images; ray-cast where None
 
 
 def quick() -> Experiment:
@@ -109,6 +121,15 @@ def demo() -> Experiment:
     """The whole loop in a few minutes: one seed, few streets, few steps."""
     few = replace(quick(), towns=TRAIN_SEEDS[:6], validation=())
     return replace(few, name="demo", steps=500, seeds=(0,), size="tiny")
+
+
+def demo_splats() -> Experiment:
+    """The demo with simulated images from reconstructed streets: one drive through each of more towns."""
+    return replace(demo(), name="demo-splats", towns=TRAIN_SEEDS[:8], drives=1, streets=StreetRecipe())
+
+
+DEMOS: dict[str, Callable[[], Experiment]] = {"raycast": demo, "splats": demo_splats}
+"""By the renderer of the simulated images; real ones, and all of an evaluation's, are ray-cast."""
 
 
 def minute() -> Experiment:

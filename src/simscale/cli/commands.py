@@ -358,6 +358,8 @@ class Demo:
     """Folder for everything; the report is report.html in it."""
     planner: Literal["ltf", "diffusiondrive", "gtrs"] = "ltf"
     """Who is trained; another planner in the same folder finds everything else made."""
+    renderer: Literal["raycast", "splats"] = "raycast"
+    """Who draws simulated states: the ray caster, or streets reconstructed from what its cameras recorded."""
     workers: int | None = None
     """Processes; as many as there are cores where not said."""
     json: bool = False

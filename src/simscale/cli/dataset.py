@@ -8,6 +8,7 @@ from simscale.dataset.info import DatasetInfo, info_of
 from simscale.dataset.manifest import Manifest, read_manifest
 from simscale.dataset.rewards import STAGE
 from simscale.dataset.verify import faults_of
+from simscale.render.trust import trust_line
 
 
 def run(command: Dataset) -> int:
@@ -40,6 +41,8 @@ def _rendered_info(command: Dataset, manifest: Manifest) -> int:
         f"{manifest.configuration['renderer']}, {sensors['name']}, {sensors['size'][0]} x {sensors['size'][1]} pixels"
     )
     print("\n".join(f"  {who}: {count}" for who, count in manifest.counts["by_expert"].items()))
+    if "trust" in manifest.counts:
+        print(trust_line(manifest.counts["trust"]))
     print(f"streets: {', '.join(manifest.counts['streets'])}\ndigest {manifest.digest}")
     return 0
 

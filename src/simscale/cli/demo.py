@@ -10,17 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from simscale.cli.commands import Demo
-from simscale.cli.experiment import evaluation_name, steps_of, town_folders, training_name
+from simscale.cli.experiment import RECONSTRUCT, STREETS, evaluation_name, steps_of, town_folders, training_name
 from simscale.cli.pictures import chosen_samples, scenes_by_id
 from simscale.cli.speech import give, say
 from simscale.cli.steps import StepFailed
 from simscale.cli.study import answer_of, done_steps, lines_of
 from simscale.dataset.example import lights_at, pose_of, rig_of
 from simscale.dataset.files import write_whole
-from simscale.dataset.renderers import raycast
+from simscale.dataset.renderers import RENDERERS
 from simscale.generate.sample import HORIZON, Sample, tracks_during
-from simscale.recipes import ARMS, Experiment, demo
+from simscale.recipes import ARMS, DEMOS, Experiment
 from simscale.render import scaled
+from simscale.render.trust import trust_line
 from simscale.scene import Cameras, CarState, Scene, Tracks
 from simscale.scene.file import scene_files
 from simscale.viz.page import Picture, page_of, picture_html, table_html
@@ -43,18 +44,24 @@ ABOUT_CAMERAS = (
     "there is a second renderer, real and simulated images differ in where the car is, and in nothing else."
 )
 
+ABOUT_SPLATS = (
+    "The state that was logged, and one that no log holds at the same instant: as the reconstructed street shows it, "
+    "which is what the co-trained planner learned from, and as it would be. Real images and all evaluations are "
+    "ray-cast."
+)
+
 
 def run(command: Demo) -> int:
     """Leaves `report.html`."""
-    experiment = replace(demo(), planner=command.planner)
+    experiment = replace(DEMOS[command.renderer](), planner=command.planner)
     try:
         results = done_steps(experiment, command.out, workers=command.workers)
     except StepFailed as failure:
         say(f"simscale: {failure}")
         return 1
-    answer = answer_of(experiment, results)
+    answer = answer_of(experiment, results) | made_up(experiment, results)
     write_whole(command.out / REPORT, _report(experiment, command.out, results, answer).encode())
-    for line in lines_of(answer):
+    for line in [*lines_of(answer), *trust_lines(answer)]:
         say(line)
     say(f"report: {command.out / REPORT}")
     if sys.stderr.isatty() and os.environ.get("DISPLAY"):
@@ -62,6 +69,39 @@ def run(command: Demo) -> int:
     if command.json:
         give(answer | {"report": str(command.out / REPORT)})
     return 0
+
+
+def made_up(experiment: Experiment, results: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """How good the reconstructed streets are, and what simulated images can be trusted with; nothing without splats."""
+    if experiment.streets is None:
+        return {}
+    streets = {
+        name.removeprefix(RECONSTRUCT): {key: found[key] for key in ("heldout", "gaussians", "seconds")}
+        for name, found in results.items()
+        if name.startswith(RECONSTRUCT)
+    }
+    return {"streets": streets, "trust": results["render-simulated"]["trust"]}
+
+
+def trust_lines(answer: dict[str, Any]) -> list[str]:
+    """The same for people."""
+    if "trust" not in answer:
+        return []
+    quality = [street["heldout"]["psnr"] for street in answer["streets"].values()]
+    words = f"{len(quality)} streets reconstructed: held-out PSNR {min(quality):.1f} to {max(quality):.1f} dB"
+    return [words, trust_line(answer["trust"])]
+
+
+def _streets(answer: dict[str, Any]) -> list[str]:
+    """The reconstructions of the report."""
+    if "trust" not in answer:
+        return []
+    rows = [
+        [name, f"{s['heldout']['psnr']:.1f} dB", f"{s['heldout']['ssim']:.3f}", f"{s['gaussians']:,}"]
+        for name, s in answer["streets"].items()
+    ]
+    table = table_html(["street", "held-out PSNR", "SSIM", "Gaussians"], rows)
+    return ["<h2>Reconstructed streets</h2>", f"<p>{escape(trust_line(answer['trust']))}</p>", table]
 
 
 def _report(experiment: Experiment, out: Path, results: dict[str, dict[str, Any]], answer: dict[str, Any]) -> str:
@@ -73,8 +113,9 @@ def _report(experiment: Experiment, out: Path, results: dict[str, dict[str, Any]
         "<h2>Scores on unseen streets</h2>",
         f"<p>{ABOUT_SCORES}</p>",
         *(_scores(experiment, results, split) for split in experiment.splits),
+        *_streets(answer),
         "<h2>What the cameras see</h2>",
-        f"<p>{ABOUT_CAMERAS}</p>",
+        f"<p>{ABOUT_SPLATS if experiment.streets else ABOUT_CAMERAS}</p>",
         *(picture_html(strip) for strip in _strips(experiment, out)),
         *(picture_html(picture) for picture in _kept_pictures(experiment, out)),
         "<h2>How to get this again</h2>",
@@ -138,6 +179,7 @@ def _kept_pictures(experiment: Experiment, out: Path) -> list[Picture]:
 
 def _strips(experiment: Experiment, out: Path) -> list[Picture]:
     """Logged beside simulated, through the cameras."""
+    assets = out / STREETS if experiment.streets else None
     folders = town_folders(experiment, out)
     scene_of = scenes_by_id(folders)
     folder_of = {path.name.split(".")[0]: folder for folder in folders for path in scene_files(folder)}
@@ -153,6 +195,9 @@ def _strips(experiment: Experiment, out: Path) -> list[Picture]:
             ("logged", _seen(scene, folder, scene.ego[t1], logged, t1)),
             ("simulated", _seen(scene, folder, sample.state, simulated, t1)),
         ]
+        if assets is not None:
+            splat = _seen(scene, folder, sample.state, simulated, t1, assets=assets)
+            rows = [rows[0], ("simulated, as splats draw it", splat), ("the same as it would be", rows[1][1])]
         words = f"{lon:+.1f} m along, {lat:+.1f} m to the left, turned by {yaw * 57.2958:+.0f} degrees"
         pictures.append(Picture(title=sample.token, caption=words, png=strip_png(rows)))
     return pictures
@@ -166,11 +211,13 @@ def _farthest(samples: Sequence[Sample], count: int) -> list[Sample]:
     return list(chosen.values())[:count]
 
 
-def _seen(scene: Scene, folder: Path, state: CarState, tracks: Tracks, instant: int) -> list[Any]:
+def _seen(
+    scene: Scene, folder: Path, state: CarState, tracks: Tracks, instant: int, *, assets: Path | None = None
+) -> list[Any]:
+    """Images by splats of these assets, or by the ray caster where there are none."""
     rig = _of_names(scaled(rig_of(scene), size=SIZE), SHOWN)
-    images = raycast(scene, folder, rays=2).render(
-        rig, pose_of(scene, instant, state), tracks, lights_at(scene, instant)
-    )
+    draws = RENDERERS["raycast" if assets is None else "splats"](scene, folder, rays=2, assets=assets)
+    images = draws.render(rig, pose_of(scene, instant, state), tracks, lights_at(scene, instant))
     return [image.rgb for image in images]
 
 

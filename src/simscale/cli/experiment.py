@@ -9,11 +9,16 @@ from simscale.dataset.files import write_whole
 from simscale.dataset.mixture import Mixture
 from simscale.planners import PLANNERS
 from simscale.recipes import ARMS, Experiment
+from simscale.scene.file import SUFFIX
 from simscale.train.config import SCHEMA_VERSION, TrainConfig, plain
 
 CHECKPOINT = "checkpoint.safetensors"
 REWARDS = "rewards"
 """Folder and step of the rewards of planners that choose."""
+STREETS = "streets"
+"""Folder of the reconstructions."""
+RECONSTRUCT = "reconstruct-"
+"""What the names of their steps begin with; the street's follows."""
 
 
 def steps_of(experiment: Experiment, out: Path, *, cores: int) -> list[Step]:
@@ -42,13 +47,20 @@ def town_folders(experiment: Experiment, out: Path) -> list[Path]:
     return [out / "towns" / str(seed) for seed in experiment.towns]
 
 
+def street_name(town: int, drive: int) -> str:
+    """Name of a drive, of its street's folder, and of the end of the step that reconstructs it."""
+    return f"town-{town}-{drive}"
+
+
 def _data(experiment: Experiment, out: Path, cores: int) -> list[Step]:
     towns = town_folders(experiment, out)
+    recorded = ("--record",) if experiment.streets else ()
     check = [out / "towns" / str(seed) for seed in experiment.validation]
     made = [
         Step(
             name=f"town-{folder.name}",
-            arguments=("town", "--out", str(folder), "--seed", folder.name, "--drives", str(experiment.drives)),
+            arguments=("town", "--out", str(folder), "--seed", folder.name, "--drives", str(experiment.drives))
+            + (recorded if folder in towns else ()),
         )
         for folder in [*towns, *check]
     ]
@@ -56,8 +68,11 @@ def _data(experiment: Experiment, out: Path, cores: int) -> list[Step]:
     where = tuple(map(str, towns))
     many = ("--workers", str(cores))
     asked = ("--rounds", str(experiment.rounds), "--experts", ",".join(experiment.experts))
+    streets = _streets(experiment, out)
+    drawn_by = ("--renderer", "splats", "--assets", str(out / STREETS)) if streets else ()
     steps = [
         *made,
+        *streets,
         Step(
             name="generate",
             arguments=("generate", *where, "--out", str(out / "samples"), *asked, *many),
@@ -72,14 +87,29 @@ def _data(experiment: Experiment, out: Path, cores: int) -> list[Step]:
         ),
         Step(
             name="render-simulated",
-            arguments=("render", str(out / "samples"), "--out", str(out / "simulated"), *many),
-            needs=("generate",),
+            arguments=("render", str(out / "samples"), "--out", str(out / "simulated"), *drawn_by, *many),
+            needs=("generate", *(step.name for step in streets)),
             cores=cores,
         ),
     ]
     if check:
         arguments = ("render", *map(str, check), "--logged", "--out", str(out / "validation"), *many)
         steps.append(Step(name="render-validation", arguments=arguments, needs=names, cores=cores))
+    return steps
+
+
+def _streets(experiment: Experiment, out: Path) -> list[Step]:
+    """Reconstructions of all drives through the training towns, one core each."""
+    recipe = experiment.streets
+    if recipe is None:
+        return []
+    asked = ("--width", recipe.width, "--steps", recipe.steps, "--budget-gaussians", recipe.gaussians)
+    steps = []
+    for town, folder in zip(experiment.towns, town_folders(experiment, out), strict=True):
+        for name in (street_name(town, drive) for drive in range(experiment.drives)):
+            scene, asset = folder / f"{name}{SUFFIX}", out / STREETS / name
+            arguments = ("reconstruct", str(scene), "--out", str(asset), *map(str, asked))
+            steps.append(Step(name=f"{RECONSTRUCT}{name}", arguments=arguments, needs=(f"town-{town}",)))
     return steps
 
 

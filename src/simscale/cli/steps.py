@@ -92,7 +92,7 @@ def _free(running: Sequence[_Running], cores: int) -> int:
 
 def _begun(step: Step, folder: Path) -> _Running:
     """Starts a command; what it prints goes to files, since nobody reads a pipe while others run."""
-    threads = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+    threads = {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
     with (folder / f"{step.name}.log").open("w") as words, (folder / f"{step.name}.out").open("w") as numbers:
         process = subprocess.Popen(
             [sys.executable, "-m", "simscale", *step.arguments, "--json"],

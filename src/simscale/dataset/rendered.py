@@ -6,7 +6,8 @@ index/<unit>.parquet         where each image lies
 examples/<unit>.parquet      a row for each example: what is told, what is taught, and which image it sees
 ```
 
-Two experts' answers to one perturbed state are two examples of one image.
+Two experts' answers to one perturbed state are two examples of one image. Examples drawn by a renderer that is not
+exact say beside the image how far it can be trusted.
 """
 
 import hashlib
