@@ -292,6 +292,8 @@ class Reconstruct:
     """Every n-th instant is kept from training and scored; 0 trains on all."""
     strategy: Literal["mcmc", "default"] = "mcmc"
     """How Gaussians multiply."""
+    lpips: Path | None = None
+    """Folder with the weights of LPIPS, where a user has them: alexnet-owt-7be5be79.pth and alex.pth."""
     seed: int = 0
     """Of everything random."""
     json: bool = False

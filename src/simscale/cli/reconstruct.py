@@ -18,6 +18,8 @@ from simscale.scene import BadInput
 from simscale.splats.capture import Capture
 from simscale.splats.capture_source import capture_of
 from simscale.splats.files_writing import write_bytes
+from simscale.splats.held_out import Perceptual
+from simscale.splats.lpips import perceptual_of
 from simscale.splats.preview import preview_rows
 from simscale.splats.reconstruct import News, Reconstruction, as_plain, key_of, reconstruct
 from simscale.splats.settings import ReconstructSettings
@@ -37,7 +39,8 @@ def run(command: Reconstruct) -> int:
     say(sentence_of(capture))
     result = _kept(command.out, key_of(capture, settings))
     if result is None:
-        made = _reconstructed(capture, settings, command.out)
+        perceptual = None if command.lpips is None else perceptual_of(command.lpips)
+        made = _reconstructed(capture, settings, command.out, perceptual)
         result = _written(made, capture, settings, command)
     for line in lines_of(result):
         say(line)
@@ -84,11 +87,18 @@ def sentence_of(capture: Capture) -> str:
     )
 
 
-def _reconstructed(capture: Capture, settings: ReconstructSettings, out: Path) -> Reconstruction:
+def _reconstructed(
+    capture: Capture, settings: ReconstructSettings, out: Path, perceptual: Perceptual | None
+) -> Reconstruction:
     out.mkdir(parents=True, exist_ok=True)
     with ExitStack() as open_bars:
         return reconstruct(
-            capture, settings, clock=time.monotonic, kept=out / UNFINISHED, tell=_teller(open_bars, settings)
+            capture,
+            settings,
+            clock=time.monotonic,
+            kept=out / UNFINISHED,
+            perceptual=perceptual,
+            tell=_teller(open_bars, settings),
         )
 
 
