@@ -121,9 +121,9 @@ def stretched(gaussians: Gaussians, by: Float[Tensor, "n 3"]) -> Gaussians:
         [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
         [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
     ]
-    squares = by.square().unbind(-1)
-    growth = [sum(square * row[axis].square() for square, row in zip(squares, axes, strict=True)) for axis in range(3)]
-    parts = {"means": gaussians.means * by, "log_scales": gaussians.log_scales + torch.stack(growth, dim=-1).log() / 2}
+    turned = torch.stack([torch.stack(row, dim=-1) for row in axes], dim=-2)
+    growth = (by.square()[..., None] * turned.square()).sum(dim=-2)
+    parts = {"means": gaussians.means * by, "log_scales": gaussians.log_scales + growth.log() / 2}
     return Gaussians(**gaussians.tensors() | parts)
 
 
