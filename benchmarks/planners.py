@@ -173,7 +173,7 @@ def inputs_of(model: Any, count: int) -> tuple[torch.Tensor, ...]:
 def backward(model: Any, given: tuple[torch.Tensor, ...]) -> None:
     """Forward, and backward from everything that is put out."""
     output = vars(model(*given)).values()
-    sum(x.mean() for x in output if isinstance(x, torch.Tensor) and x.requires_grad).backward()
+    torch.stack([x.mean() for x in output if isinstance(x, torch.Tensor) and x.requires_grad]).sum().backward()
     model.zero_grad(set_to_none=True)
 
 

@@ -226,7 +226,7 @@ def test_without_legacy_steps_the_noise_falls_to_the_steps_that_the_model_is_tol
     model = build(config, seed=1).eval()
     head, drawn = model._trajectory_head, noise()
     with torch.inference_mode():
-        view = view_of(model)
+        view = seen_by(model)
         found, _ = head.sampled(view, drawn)
         begin = torch.full((3,), 40)
         noisy = noised(normalised(head.plan_anchor).expand_as(drawn), drawn, head.alphas[begin])
@@ -248,8 +248,8 @@ def test_without_reset_query_a_layer_goes_on_from_what_the_one_before_it_found(n
     assert (ours - theirs).abs().max() > 1e-4
 
 
-def view_of(model: DiffusionDrive):
-    """What the diffusion looks at, for `inputs()`."""
+def seen_by(model: DiffusionDrive):
+    """What the diffusion's layers look at, for `inputs()`."""
     seen = []
     handle = model._trajectory_head.diff_decoder.register_forward_hook(lambda m, args, r: seen.append(args[2]))
     model(*inputs())

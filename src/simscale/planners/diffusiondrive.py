@@ -77,6 +77,16 @@ class View:
     ego: Float[Tensor, "b 1 c"]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """The same as one layer sees it: all that no plan changes, made once for all passes."""
+
+    bev: Float[Tensor, "b c s s"]
+    agent_keys: Float[Tensor, "b h a d"]
+    agent_values: Float[Tensor, "b h a d"]
+    ego: Float[Tensor, "b 1 c"]
+
+
 PUBLISHED_SIMSCALE = DiffusionDriveConfig(trunk=TrunkConfig(image_size=(512, 2048)))
 """DiffusionDrive as SimScale publishes it: three cameras, no LiDAR."""
 
@@ -136,12 +146,12 @@ class BevAttention(nn.Module):
         nn.init.zeros_(self.output_proj.bias)
 
     def forward(
-        self, query: Float[Tensor, "b m c"], xy: Float[Tensor, "b m t 2"], bev: Float[Tensor, "b c s s"]
+        self, query: Float[Tensor, "b m c"], xy: Float[Tensor, "b m t 2"], values: Float[Tensor, "b c s s"]
     ) -> Float[Tensor, "b m c"]:
-        """The queries with what lies along their plans."""
+        """The queries with what lies along their plans; `values` are those of `value_proj`."""
         weight = self.attention_weights(query).softmax(dim=-1)
         place = xy.flip(-1) / self.range  # columns go with y, rows with x
-        found = functional.grid_sample(self.value_proj(bev), place, padding_mode="zeros", align_corners=False)
+        found = functional.grid_sample(values, place, padding_mode="zeros", align_corners=False)
         gathered = (weight[:, None] * found).sum(dim=-1).transpose(1, 2)
         return self.dropout(self.output_proj(gathered)) + query
 
@@ -196,20 +206,30 @@ class DiffusionLayer(nn.Module):
         self.time_modulation = TimeModulation(width)
         self.task_decoder = TaskDecoder(config)
 
+    def seen(self, view: View) -> Seen:
+        """What this layer makes of a view."""
+        keys, values = (_projected(self.cross_agent_attention, view.agents, part) for part in (1, 2))
+        # attention to one token gathers that token, whatever is asked
+        ego = self.cross_ego_attention.out_proj(_projected(self.cross_ego_attention, view.ego, 2).squeeze(2).flatten(1))
+        return Seen(
+            bev=self.cross_bev_attention.value_proj(view.bev), agent_keys=keys, agent_values=values, ego=ego[:, None]
+        )
+
     def forward(
         self,
         query: Float[Tensor, "b m c"],
         xy: Float[Tensor, "b m t 2"],
-        view: View,
+        seen: Seen,
         time: Float[Tensor, "b 1 c"],
     ) -> tuple[Float[Tensor, "b m t 3"], Float[Tensor, "b m"], Float[Tensor, "b m c"]]:
         """Poses and logits of the plans that were at `xy`, and their features."""
-        x = self.cross_bev_attention(query, xy, view.bev)
-        for attention, norm, seen in (
-            (self.cross_agent_attention, self.norm1, view.agents),
-            (self.cross_ego_attention, self.norm2, view.ego),
-        ):
-            x = norm(x + self.dropout(attention(x, seen, seen, need_weights=False)[0]))
+        x = self.cross_bev_attention(query, xy, seen.bev)
+        asked = _projected(self.cross_agent_attention, x, 0)
+        drop = self.cross_agent_attention.dropout if self.training else 0.0
+        found = functional.scaled_dot_product_attention(asked, seen.agent_keys, seen.agent_values, dropout_p=drop)
+        found = self.cross_agent_attention.out_proj(found.transpose(1, 2).flatten(2))
+        x = self.norm1(x + self.dropout(found))
+        x = self.norm2(x + self.dropout(seen.ego.expand_as(x)))
         x = self.norm3(self.ffn(x))  # the reference has no shortcut here
         x = self.time_modulation(x, time)
         poses, logits = self.task_decoder(x)
@@ -225,16 +245,20 @@ class DiffusionDecoder(nn.Module):
         self.reset_query = config.reset_query_per_layer
         self.layers = nn.ModuleList(DiffusionLayer(config) for _ in range(config.diffusion_layers))
 
+    def seen(self, view: View) -> list[Seen]:
+        """What each layer makes of a view."""
+        return [layer.seen(view) for layer in self.layers]  # type: ignore[operator]
+
     def forward(
         self,
         query: Float[Tensor, "b m c"],
         xy: Float[Tensor, "b m t 2"],
-        view: View,
+        seen: list[Seen],
         time: Float[Tensor, "b 1 c"],
     ) -> tuple[Float[Tensor, "l b m t 3"], Float[Tensor, "l b m"]]:
         """Every layer's poses and logits."""
         all_poses, all_logits = [], []
-        for layer in self.layers:
+        for layer, view in zip(self.layers, seen, strict=True):
             poses, logits, feature = layer(query, xy, view, time)
             xy = poses[..., :2].detach()
             query = query if self.reset_query else feature
@@ -276,7 +300,7 @@ class DiffusionHead(nn.Module):
         self.register_buffer("alphas", alphas_of(), persistent=False)
 
     def sampled(
-        self, view: View, noise: Float[Tensor, "b m t 2"]
+        self, seen: list[Seen], noise: Float[Tensor, "b m t 2"]
     ) -> tuple[Float[Tensor, "l b m t 3"], Float[Tensor, "l b m"]]:
         """Poses and logits of the last pass of inference."""
         config = self.config
@@ -284,25 +308,25 @@ class DiffusionHead(nn.Module):
         noisy = self._noised(noise, torch.full((len(noise),), begin, device=noise.device))
         poses, logits = noise.new_zeros(0), noise.new_zeros(0)
         for number, step in enumerate(config.model_steps):
-            poses, logits = self.denoised(noisy, torch.full((len(noise),), step, device=noise.device), view)
+            poses, logits = self.denoised(noisy, torch.full((len(noise),), step, device=noise.device), seen)
             if number + 1 < len(config.model_steps):
                 earlier = step - 1 if config.legacy_steps else config.model_steps[number + 1]
                 noisy = ddim_step(noisy, normalised(poses[-1, ..., :2]), self.alphas[step], self.alphas[earlier])
         return poses, logits
 
     def taught(
-        self, view: View, noise: Float[Tensor, "b m t 2"], step: Int[Tensor, " b"]
+        self, seen: list[Seen], noise: Float[Tensor, "b m t 2"], step: Int[Tensor, " b"]
     ) -> tuple[Float[Tensor, "l b m t 3"], Float[Tensor, "l b m"]]:
         """Poses and logits of the one pass of training, each sample's at its step."""
-        return self.denoised(self._noised(noise, step), step, view)
+        return self.denoised(self._noised(noise, step), step, seen)
 
     def denoised(
-        self, noisy: Float[Tensor, "b m t 2"], step: Int[Tensor, " b"], view: View
+        self, noisy: Float[Tensor, "b m t 2"], step: Int[Tensor, " b"], seen: list[Seen]
     ) -> tuple[Float[Tensor, "l b m t 3"], Float[Tensor, "l b m"]]:
         """One pass: plans in [-1, 1] with the noise of a step, and what the decoder makes of them."""
         xy = in_metres(noisy.clamp(-1.0, 1.0))
         query = self.plan_anchor_encoder(point_embedding(xy, self.config.point_width).flatten(-2))
-        return self.diff_decoder(query, xy, view, self.time_mlp(step)[:, None])
+        return self.diff_decoder(query, xy, seen, self.time_mlp(step)[:, None])
 
     def _noised(self, noise: Float[Tensor, "b m t 2"], step: Int[Tensor, " b"]) -> Float[Tensor, "b m t 2"]:
         return noised(normalised(self.plan_anchor).expand_as(noise), noise, self.alphas[step])
@@ -348,7 +372,8 @@ class DiffusionDrive(Perception):
             step = torch.randint(0, self.config.trained_steps, (len(rgb),), device=rgb.device)
         noise = self._noise(rgb, seed) if noise is None else noise
         head = self._trajectory_head
-        poses, logits = head.sampled(view, noise) if step is None else head.taught(view, noise, step)
+        seen = head.diff_decoder.seen(view)
+        poses, logits = head.sampled(seen, noise) if step is None else head.taught(seen, noise, step)
         best = logits[-1].argmax(dim=-1)
         return DiffusionDriveOutput(
             trajectory=poses[-1][torch.arange(len(best), device=best.device), best],
@@ -408,6 +433,13 @@ def town_anchors() -> Float[Tensor, "m t 2"]:
     with resources.files("simscale.planners").joinpath(TOWN_ANCHORS).open("rb") as file:
         poses = np.lib.format.read_array(file, allow_pickle=False)
     return torch.from_numpy(np.ascontiguousarray(poses[:, 4::5, :2], dtype=np.float32))
+
+
+def _projected(attention: nn.MultiheadAttention, x: Float[Tensor, "b n c"], part: int) -> Float[Tensor, "b h n d"]:
+    """Queries (part 0), keys (1) or values (2) of an attention, head by head."""
+    rows = slice(part * attention.embed_dim, (part + 1) * attention.embed_dim)
+    projected = functional.linear(x, attention.in_proj_weight[rows], attention.in_proj_bias[rows])
+    return projected.unflatten(-1, (attention.num_heads, -1)).transpose(1, 2)
 
 
 def _linear_relu_norm(width: int, width_in: int | None = None) -> tuple[nn.Module, ...]:
