@@ -170,4 +170,6 @@ def _kind(shape: tuple[int, ...], dtype: object, parameter: bool, taught: bool) 
 
 
 def _kind_of(row: dict) -> str:
-    return _kind(row.get("shape", ()), row.get("dtype"), row.get("kind") == "parameter", bool(row.get("requires_grad")))
+    return _kind(
+        tuple(row.get("shape", ())), row.get("dtype"), row.get("kind") == "parameter", bool(row.get("requires_grad"))
+    )

@@ -217,7 +217,8 @@ def write_published(path: Path, state: Mapping[str, Tensor], info: CheckpointInf
     A planner that was trained here gets what its reference's framework writes.
     """
     origin = info.origin or Origin(prefix=PLANNERS[info.planner].prefix)
-    named = {origin.prefix + name: weight.detach().cpu().contiguous() for name, weight in state.items()}
+    order = shapes_of(PLANNERS[info.planner], info.config)  # safetensors keeps none
+    named = {origin.prefix + name: state[name].detach().cpu().contiguous() for name in order}
     stream = io.BytesIO()
     torch.save({origin.table: named} if origin.table else named, stream)
     write_whole(path, stream.getvalue())
