@@ -56,7 +56,8 @@ class ResNet(nn.Module):
 
     def stem(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d i j"]:
         """Features at a quarter of the resolution."""
-        return functional.max_pool2d(functional.relu_(self.bn1(self.conv1(x))), 3, 2, 1)
+        # the larger of two is positive where one is: the pool may come first, and leaves a quarter to do
+        return functional.relu_(functional.max_pool2d(self.bn1(self.conv1(x)), 3, 2, 1))
 
     def stage(self, number: int, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d i j"]:
         """Features of stage `number`, from 0, made of those before it."""
