@@ -68,12 +68,58 @@ def diffusiondrive_simscale() -> TrainConfig:
     )
 
 
+def gtrs() -> TrainConfig:
+    """GTRS nano on rewards of both (`simscale rewards SCENES SAMPLES --out rewards`); it imitates real drives alone."""
+    both = replace(co_trained().mixture, rewards=(Path("rewards"),))
+    return replace(co_trained(), mixture=both, name="gtrs", planner="gtrs", imitate="real")
+
+
+def gtrs_simscale() -> TrainConfig:
+    """SimScale's GTRS-Dense, rewards only, with its own optimiser (planners.md 4): 32 times 11 a batch.
+
+    The number of steps is 50 epochs of the 85,109 real examples of navtrain.
+    """
+    return replace(
+        gtrs(),
+        name="gtrs_simscale",
+        preset="simscale",
+        steps=50 * 242,
+        batch=352,
+        optimiser="adam",
+        learning_rate=4e-4,
+        schedule=Epochs(count=50, warm_up=3, least=1e-8),
+        auxiliary=1.0,
+        legacy_mean=True,
+        clip=None,
+    )
+
+
+def hydra_mdp() -> TrainConfig:
+    """Hydra-MDP on real examples with NVlabs' optimiser (planners.md 4): Adam, 2e-4, 24 times 22 a batch, 20 epochs."""
+    return replace(
+        gtrs_simscale(),
+        mixture=Mixture(real=(Path("real"),), rewards=(Path("rewards"),)),
+        name="hydra_mdp",
+        preset="hydra_mdp_v99",
+        imitate="all",
+        steps=20 * 162,
+        batch=528,
+        learning_rate=2e-4,
+        schedule="constant",
+        warm_up=0,
+        legacy_mean=False,
+    )
+
+
 RECIPES: dict[str, Callable[[], TrainConfig]] = {
     "real_only": real_only,
     "co_trained": co_trained,
     "ltf_navsim": ltf_navsim,
     "diffusiondrive": diffusiondrive,
     "diffusiondrive_simscale": diffusiondrive_simscale,
+    "gtrs": gtrs,
+    "gtrs_simscale": gtrs_simscale,
+    "hydra_mdp": hydra_mdp,
 }
 """Trainings that `simscale train` knows by name; a .json file says the same with other folders and numbers."""
 
@@ -85,7 +131,7 @@ class StreetRecipe:
     width: int = 240
     """Of the photographs that are learned from, pixels: twice and a half what planners see."""
     steps: int = 1200
-    """About a minute on one core."""
+    """About a minute and a half on one core, with the start."""
     gaussians: int = 60_000
 
 
@@ -124,8 +170,8 @@ def demo() -> Experiment:
 
 
 def demo_splats() -> Experiment:
-    """The demo with simulated images from reconstructed streets: one drive through each of more towns."""
-    return replace(demo(), name="demo-splats", towns=TRAIN_SEEDS[:8], drives=1, streets=StreetRecipe())
+    """The demo with simulated images from reconstructed streets: one drive through each town, for the time it takes."""
+    return replace(demo(), name="demo-splats", drives=1, streets=StreetRecipe())
 
 
 DEMOS: dict[str, Callable[[], Experiment]] = {"raycast": demo, "splats": demo_splats}
