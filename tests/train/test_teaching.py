@@ -20,6 +20,7 @@ from simscale.planners import PLANNERS, LtfTargets, read_checkpoint
 from simscale.planners.gtrs import fan
 from simscale.planners.gtrs_head import METRICS
 from simscale.planners.gtrs_loss import GtrsTargets
+from simscale.recipes import RECIPES
 from simscale.scene import BadInput
 from simscale.train import TrainConfig, read_config
 from simscale.train.loop import CHECKPOINT, train
@@ -180,3 +181,10 @@ def test_a_recipe_file_names_stores_and_vocabulary_relative_to_itself(tmp_path):
     (tmp_path / "recipe.json").write_text(json.dumps({"schema_version": 1, "train": told}))
     read = read_config(tmp_path / "recipe.json")
     assert read.mixture.rewards == (tmp_path / "rewards",) and read.vocabulary == tmp_path / "words.npy"
+
+
+@pytest.mark.parametrize("name", ["gtrs", "gtrs_simscale", "hydra_mdp"])
+def test_recipes_are_possible_and_teach_rewards(name):
+    recipe = RECIPES[name]().checked()
+    assert recipe.name == name and recipe.mixture.rewards and PLANNERS[recipe.planner].chooses
+    assert (recipe.imitate == "real") == bool(recipe.mixture.simulated)
