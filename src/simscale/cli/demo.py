@@ -139,7 +139,7 @@ def _lead(experiment: Experiment, made: dict[str, Any]) -> str:
 def _scores(experiment: Experiment, results: dict[str, dict[str, Any]], split: str) -> str:
     keys = ("stage_one",) if split == "towntest" else ("stage_one", "stage_two", "combined")
     named = {agent: agent for agent in experiment.agents}
-    named |= {_training(experiment, arm): f"{NAMES[experiment.planner]}, {arm.replace('-', ' ')}" for arm in ARMS}
+    named |= {_training(experiment, arm): f"{NAMES[experiment.planner]}, {arm}" for arm in ARMS}
     rows = []
     for agent, name in named.items():
         found = results[evaluation_name(split, agent)]
