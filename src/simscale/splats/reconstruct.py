@@ -157,6 +157,7 @@ def _trained(
     budget = None if settings.budget_minutes is None else settings.budget_minutes * 60
     share = 0.0 if left is None else left.share
     total = settings.steps if budget is None else MOST_STEPS
+    saved = clock()
     while training.step < total:
         seconds = before + clock() - began - loading
         share = max(share, training.step / total if budget is None else seconds / budget)
@@ -175,8 +176,10 @@ def _trained(
                     seconds=seconds,
                 )
             )
-        if kept is not None and training.step % settings.save_every == 0:
+        due = training.step % settings.save_every == 0 or clock() - saved > settings.save_seconds
+        if kept is not None and due:
             write_checkpoint(kept, training, Left(seconds=seconds, share=share), key=key)
+            saved = clock()
     return before + clock() - began - loading
 
 

@@ -168,6 +168,10 @@ class ReconstructSettings:
     are sometimes wrong, and there they hide everything)."""
     start_angle: float = 0.1
     """At the start no Gaussian is larger than this share of its distance from the nearest camera (ours)."""
+    plane_neighbours: int = 12
+    """In whose plane a Gaussian lies at the start (ours)."""
+    plane_thinness: float = 0.15
+    """At the start no Gaussian is thinner than this share of its width (ours)."""
     start_opacity: float = 0.5
     """3DGS-MCMC; MTGS 0.1, with 30,001 steps to raise it."""
     agent_share: float = 0.2
@@ -181,7 +185,9 @@ class ReconstructSettings:
     sort_every: int = 1000
     """Steps after which Gaussians are put along Morton's curve again; also after every growth (ours)."""
     save_every: int = 500
-    """Steps after which the run can be resumed from (ours)."""
+    """Steps after which a run that was cut off goes on (ours)."""
+    save_seconds: float = 20.0
+    """Or seconds, whichever comes first (ours)."""
     rates: Rates = field(default_factory=Rates)
     losses: LossSettings = field(default_factory=LossSettings)
     densify: DensifySettings = field(default_factory=DensifySettings)

@@ -18,7 +18,7 @@ from simscale.splats.harmonics import CONSTANT
 from simscale.splats.pictures import Picture
 from simscale.splats.places import place_order
 from simscale.splats.settings import ReconstructSettings
-from simscale.splats.street import MIRRORED_KINDS, AgentClouds, Drive, Exposures, Street
+from simscale.splats.street import MIRRORED_KINDS, AgentClouds, Drive, Exposures, Street, quats_of
 
 Array = np.ndarray
 
@@ -171,23 +171,41 @@ def _soft(
     groups: Array | None = None,
     largest: Array | float = SCALE_RANGE[1],
 ) -> Gaussians:
-    """Round Gaussians as large as the mean distance of the three nearest others of their group (3DGS)."""
+    """Gaussians as large as the mean distance of the three nearest others of their group (3DGS), flat on planes (ours).
+
+    A road of balls looks right from where it was seen, and is full of needles from the next lane.
+    """
     count = len(xyz)
-    scale = np.full(count, SCALE_RANGE[1])
+    scale, axes, thin = np.full(count, SCALE_RANGE[1]), np.tile(np.eye(3), (count, 1, 1)), np.ones(count)
     for group in [None] if groups is None else np.unique(groups):
         own = np.arange(count) if groups is None else np.flatnonzero(groups == group)
-        if len(own) > 3:
-            scale[own] = KDTree(xyz[own]).query(xyz[own], k=4)[0][:, 1:].mean(axis=1)
-    log_scales = torch.from_numpy(np.log(np.clip(scale, SCALE_RANGE[0], largest))).float()
+        if len(own) > settings.plane_neighbours:
+            distance, index = KDTree(xyz[own]).query(xyz[own], k=settings.plane_neighbours + 1)
+            scale[own] = distance[:, 1:4].mean(axis=1)
+            axes[own], thin[own] = _planes(xyz[own][index])
+    logs = np.log(np.clip(scale, SCALE_RANGE[0], largest))[:, None].repeat(3, axis=1)
+    logs[:, 2] += np.log(np.clip(thin, settings.plane_thinness, 1.0))
     opacity = settings.start_opacity
     return Gaussians(
         means=torch.from_numpy(np.ascontiguousarray(xyz, dtype=np.float32)),
-        log_scales=log_scales[:, None].repeat(1, 3),
-        quats=torch.tensor([1.0, 0.0, 0.0, 0.0]).repeat(count, 1),
+        log_scales=torch.from_numpy(logs.astype(np.float32)),
+        quats=torch.from_numpy(quats_of(axes).astype(np.float32)),
         logit_opacity=torch.full((count,), math.log(opacity / (1 - opacity))),
         sh_dc=dc_of(torch.from_numpy(rgb).float() / 255),
         sh_rest=torch.zeros(count, SH_RESTS[sh_degree], 3),
     )
+
+
+def _planes(near: Float32[Array, "p k 3"]) -> tuple[Float[Array, "p 3 3"], Float[Array, " p"]]:
+    """Rotations whose third axis is the normal of the plane through neighbours, and how thick they lie around it.
+
+    The thickness is a share of their second extent: 0 in a plane, 1 in a ball.
+    """
+    apart = near.astype(np.float64) - near.mean(axis=1, keepdims=True, dtype=np.float64)
+    values, vectors = np.linalg.eigh(np.swapaxes(apart, 1, 2) @ apart)  # ascending
+    axes = vectors[..., ::-1].copy()
+    axes[..., 0] *= np.sign(np.linalg.det(axes))[:, None]
+    return axes, np.sqrt(np.clip(values[:, 0], 0, None) / np.maximum(values[:, 1], 1e-12))
 
 
 def dc_of(colour: torch.Tensor) -> torch.Tensor:
