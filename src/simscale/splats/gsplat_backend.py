@@ -32,7 +32,7 @@ def draw_gsplat(
     """See `render`."""
     reason = missing_gsplat()
     assert reason is None, reason
-    import gsplat
+    import gsplat  # pyright: ignore[reportMissingImports]
 
     version = ".".join(gsplat.__version__.split(".")[:2])
     asked = (limits.max_alpha, limits.min_compensation)
