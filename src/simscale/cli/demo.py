@@ -40,8 +40,9 @@ ABOUT_SCORES = (
     "has learned nothing. One seed, few steps: <code>simscale study quick</code> repeats it with three."
 )
 ABOUT_CAMERAS = (
-    "Above the state that was logged, below a state that no log holds, at the same instant. Both are ray-cast: until "
-    "there is a second renderer, real and simulated images differ in where the car is, and in nothing else."
+    "Above the state that was logged, below a state that no log holds, at the same instant. Both are ray-cast: real "
+    "and simulated images differ in where the car is, and in nothing else. <code>simscale demo --renderer splats</code> "
+    "draws the simulated ones from reconstructed streets."
 )
 
 ABOUT_SPLATS = (
