@@ -173,9 +173,9 @@ def test_nano_learns_four_samples_by_heart():
     rewards = (vocab[None, :, -1, 0] < driven[:, None, -1, 0] + 1.0).float()  # nobody gets past where it ends
     rewards = rewards[:, None].expand(-1, len(METRICS), -1)
     targets = GtrsTargets(trajectory=driven[:, 4::5], rewards=rewards)
-    optimiser = torch.optim.Adam(model.parameters(), lr=2e-3)
+    optimiser = torch.optim.Adam(model.parameters(), lr=3e-3)
     course = []
-    for _ in range(50):
+    for _ in range(61):
         output = model(rgb, status)
         loss = gtrs_loss(output, targets, config=PAPER)
         optimiser.zero_grad()
@@ -184,4 +184,4 @@ def test_nano_learns_four_samples_by_heart():
         course.append(float(loss.total.detach()))
     assert course[-1] < 0.25 * course[0]
     off = (output.candidates[output.imitation.argmax(dim=1)] - driven)[..., :2].norm(dim=-1).mean(dim=1)
-    assert float(off.max()) < 4.0  # m; the vocabulary reaches over 60
+    assert float(off.max()) < 3.0  # m; the vocabulary reaches over 60
