@@ -41,7 +41,7 @@ ABOUT_SCORES = (
 )
 ABOUT_CAMERAS = (
     "Above the state that was logged, below a state that no log holds, at the same instant. Both are ray-cast: real "
-    "and simulated images differ in where the car is, and in nothing else. <code>simscale demo --renderer splats</code> "
+    "and simulated images differ in where the car is and in nothing else. <code>simscale demo --renderer splats</code> "
     "draws the simulated ones from reconstructed streets."
 )
 
