@@ -21,6 +21,9 @@ TOWN = TownSettings(size=270.0, drives=1, duration=1.2)
 SETTINGS = RecordingSettings(size=(96, 54), image_every=4, sweep_every=4, rays=1, quality=100)
 
 
+pytestmark = pytest.mark.slow  # a town is drawn
+
+
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory):
     """A second of a drive: 4 instants of 3 cameras and a LiDAR."""

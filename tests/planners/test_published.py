@@ -78,6 +78,7 @@ def meta(planner: str, preset: str) -> dict[str, torch.Tensor]:
     return {name: torch.empty_like(w, device="meta") for name, w in shapes_of(kind, kind.presets[preset]).items()}
 
 
+@pytest.mark.slow
 def test_every_preset_of_every_planner_is_recognised_by_its_weights():
     from simscale.planners.checkpoint import Origin
     from simscale.planners.published import Published
@@ -89,6 +90,7 @@ def test_every_preset_of_every_planner_is_recognised_by_its_weights():
             assert preset in matching_presets(published, planner), (planner, preset)
 
 
+@pytest.mark.slow
 def test_what_weights_do_not_tell_is_asked_for(tmp_path, capsys):
     file, out = tmp_path / "published.ckpt", tmp_path / "ours.safetensors"
     state = {name: torch.zeros(w.shape, dtype=w.dtype) for name, w in meta("ltf", "navsim").items()}
