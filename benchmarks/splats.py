@@ -90,11 +90,11 @@ def measure(scene: Gaussians, view: View, repeat: int, unit: float) -> dict[str,
         ((drawing.image * pull).sum() + drawing.alpha.sum() + drawing.depth.mean()).backward()
 
     result: dict[str, object] = {
-        "visible": int(np.mean([one.used.sum() for one in seen])),
+        "visible": int(np.mean([one.used.size for one in seen])),
         "pairs": int(np.mean([one.tiles.pairs.size for one in seen])),
         "bytes": {
             "a Gaussian in training": 4 * sum(value[0].nbytes for value in raw.values()),
-            "a visible one": int(sum(one.nbytes for one in seen) / sum(one.used.sum() for one in seen)),
+            "a visible one": int(sum(one.nbytes for one in seen) / sum(one.used.size for one in seen)),
         },
     }
     for name, job in (("forward", forward), ("forward and backward", both)):

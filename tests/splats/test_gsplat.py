@@ -30,7 +30,7 @@ def test_projection_and_colours_are_gsplats_own():
             Memory(),
         )
         seen = torch.from_numpy(drawn.seen.gaussian[drawn.used].astype(np.int64))
-        records = torch.from_numpy(drawn.seen.records[: len(drawn.used)][drawn.used])
+        records = torch.from_numpy(drawn.seen.records[drawn.used])
         shapes = theirs._quat_scale_to_covar_preci(
             gaussians.quats / gaussians.quats.norm(dim=-1, keepdim=True), gaussians.log_scales.exp(), True, False, False
         )

@@ -92,10 +92,10 @@ def project_group(shapes, eye, records, bases):
 
 @njit(cache=True, error_model="numpy")
 @no_type_check
-def _project_chunk(candidates, at, raw, eye, records, gaussian, slot, rows):
+def _project_chunk(candidates, at, raw, eye, seen):
     """Records of the candidates that show, from place `at` on; returns where they end and how many slots they need."""
     shapes, drafts, bases = np.empty(FIELDS * LANES, f32), np.empty(LANES * WORDS, f32), np.empty(LANES * LANES, f32)
-    flat, sh_dc, sh_rest = records.reshape(-1), raw.sh_dc.reshape(-1), raw.sh_rest.reshape(-1)
+    flat, sh_dc, sh_rest = seen.records.reshape(-1), raw.sh_dc.reshape(-1), raw.sh_rest.reshape(-1)
     each = 3 * raw.sh_rest.shape[1]
     slots, end = 0, at
     for first in range(0, candidates.size, LANES):
@@ -108,10 +108,11 @@ def _project_chunk(candidates, at, raw, eye, records, gaussian, slot, rows):
             store(flat, end * WORDS, load(drafts, lane * WORDS))
             write_colour(ids[lane], load(bases, lane * LANES), sh_dc, sh_rest, each, end * WORDS + rec.RED, flat)
             upper, lower = int(drafts[lane * WORDS + rec.TOP]) // TILE, int(drafts[lane * WORDS + rec.BOTTOM]) // TILE
-            gaussian[end], slot[end], rows[end] = ids[lane], slots - upper, upper | lower << SPAN
+            seen.gaussian[end], seen.slot[end], seen.rows[end] = ids[lane], slots - upper, upper | lower << SPAN
+            seen.radius[end] = max(drafts[lane * WORDS + rec.WIDE], drafts[lane * WORDS + rec.HIGH])
             slots += lower - upper + 1
             end += 1
-    gaussian[end : at + candidates.size] = -1
+    seen.gaussian[end : at + candidates.size] = -1
     return end, slots
 
 
@@ -173,7 +174,8 @@ def project(raw, eye, candidates, starts, records, threads):
     """
     chunks, m = starts.size - 1, starts[-1]
     gaussian, slot, rows = np.empty(m, np.int32), np.empty(m, np.int32), np.empty(m, np.int32)
-    ends, slots = np.empty(chunks, np.int64), np.zeros(chunks + 1, np.int64)
+    ends, slots, radius = np.empty(chunks, np.int64), np.zeros(chunks + 1, np.int64), np.empty(m, f32)
+    seen = Seen(records, gaussian, starts, ends, slot, rows, radius, 0)
     tickets = np.zeros(2, np.int64)
     for _ in prange(threads):
         while True:
@@ -182,9 +184,8 @@ def project(raw, eye, candidates, starts, records, threads):
                 break
             at, count = starts[chunk], starts[chunk + 1] - starts[chunk]
             mine = candidates[chunk * CHUNK : chunk * CHUNK + count]
-            ends[chunk], slots[chunk + 1] = _project_chunk(mine, at, raw, eye, records, gaussian, slot, rows)
+            ends[chunk], slots[chunk + 1] = _project_chunk(mine, at, raw, eye, seen)
     bases = np.cumsum(slots)
-    seen = Seen(records, gaussian, starts, ends, slot, rows, bases[chunks])
     spans = np.empty(bases[chunks], np.int32)
     for _ in prange(threads):
         while True:
@@ -192,4 +193,4 @@ def project(raw, eye, candidates, starts, records, threads):
             if chunk >= chunks:
                 break
             _span_chunk(starts[chunk], ends[chunk], bases[chunk], eye.width, seen, spans)
-    return seen, spans
+    return Seen(records, gaussian, starts, ends, slot, rows, radius, bases[chunks]), spans

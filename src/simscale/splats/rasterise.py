@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float32
+from jaxtyping import Float, Float32, Int64
 from numba import get_num_threads
 from torch import Tensor
 
@@ -16,7 +16,7 @@ from simscale.splats.gaussians import Gaussians
 from simscale.splats.memory import Memory
 from simscale.splats.project import project
 from simscale.splats.project_backward import project_backward
-from simscale.splats.records import EXTRAS, HIGH, TILE, WIDE, WORDS, Eye, Raw, Seen, Tiles
+from simscale.splats.records import EXTRAS, TILE, WORDS, Eye, Raw, Seen, Tiles
 from simscale.splats.tiles import list_tiles
 from simscale.splats.view import Drawing, Limits, View, Visible
 
@@ -39,17 +39,16 @@ def draw_numba(
     """See `render`. Extra channels are drawn four at a time."""
     job = _Job(view=view, limits=limits, sh_degree=sh_degree, absgrad=absgrad, memory=memory or Memory())
     raw, centres = gaussians.tensors().values(), view.centres()
-    planes, *visible = _Draw.apply(job, view.camera_from_world, centres, extra[:, :EXTRAS], *raw)
-    more = [planes[..., PLANES:]]
+    light, image, depth, more, *visible = _Draw.apply(job, view.camera_from_world, centres, extra[:, :EXTRAS], *raw)
     for first in range(EXTRAS, extra.shape[1], EXTRAS):
-        part = extra[:, first : first + EXTRAS]
-        more.append(_Draw.apply(job, view.camera_from_world, centres, part, *raw)[0][..., PLANES:])
+        part = _Draw.apply(job, view.camera_from_world, centres, extra[:, first : first + EXTRAS], *raw)[3]
+        more = torch.cat([more, part], dim=-1)
     camera, gaussian, radius, grad, absolute = visible
     return Drawing(
-        image=planes[..., 1:4],
-        alpha=1 - planes[..., 0],
-        depth=planes[..., 4],
-        extra=torch.cat(more, dim=-1) if len(more) > 1 else more[0],
+        image=image,
+        alpha=1 - light,
+        depth=depth,
+        extra=more,
         visible=Visible(camera=camera, gaussian=gaussian, radius=radius, grad=grad, absolute_grad=absolute),
     )
 
@@ -73,19 +72,15 @@ class Drawn:
     seen: Seen
     tiles: Tiles
     extra: Float32[Array, "m 4"] | None  # of the records
-    planes: Float32[Array, "p h w"]  # transmittance, red, green, blue, depth, extra channels
+    planes: Float32[Array, "p h w"]  # transmittance, red, green, blue, depth, four extra channels if any
     death: Float32[Array, "h w"]
     looked: Array  # Gaussians that each tile looked at
-
-    @property
-    def used(self) -> Bool[Array, " m"]:
-        """Which places for records hold one."""
-        return self.seen.gaussian >= 0
+    used: Int64[Array, " v"]  # places for records that hold one
 
     @property
     def nbytes(self) -> int:
         """Memory that is kept until the backward pass, without the planes, and what that pass adds for a while."""
-        arrays = (*self.seen[:6], *self.tiles)
+        arrays = (*self.seen[:7], *self.tiles)
         return sum(array.nbytes for array in arrays) + self.seen.slots * self.seen.records[0].nbytes
 
 
@@ -117,7 +112,14 @@ def eye_of(view: View, camera: int, limits: Limits, sh_degree: int) -> Eye:
     )
 
 
-def draw_one(raw: Raw, eye: Eye, extra: Float32[Array, "n e"], max_alpha: float, memory: Memory) -> Drawn:
+def draw_one(
+    raw: Raw,
+    eye: Eye,
+    extra: Float32[Array, "n e"],
+    max_alpha: float,
+    memory: Memory,
+    planes: Float32[Array, "p h w"] | None = None,
+) -> Drawn:
     """Draws for one camera.
 
     Args:
@@ -126,6 +128,7 @@ def draw_one(raw: Raw, eye: Eye, extra: Float32[Array, "n e"], max_alpha: float,
         extra: Up to four more channels.
         max_alpha: Largest opacity of one Gaussian at one pixel.
         memory: Where large arrays come from.
+        planes: Where to draw, from `room_of`.
     """
     threads = get_num_threads()
     candidates, starts = cull(raw, eye, threads)
@@ -136,21 +139,31 @@ def draw_one(raw: Raw, eye: Eye, extra: Float32[Array, "n e"], max_alpha: float,
     if extra.shape[1]:
         own = np.zeros((len(seen.gaussian), EXTRAS), np.float32)
         own[:, : extra.shape[1]] = extra[seen.gaussian]
-    rows, stride = (TILE * -(-side // TILE) for side in (eye.height, eye.width))
-    planes = memory.array(PLANES if own is None else PLANES + EXTRAS, rows, stride)
-    death = memory.array(rows, stride)
+    planes = room_of(eye, 1, own is not None, memory)[0] if planes is None else planes
+    death = memory.array(*planes.shape[1:])
     looked = blend(
         seen, tiles, own, eye.width, eye.height, np.float32(max_alpha), planes.reshape(-1), death.reshape(-1), threads
     )
-    return Drawn(eye=eye, seen=seen, tiles=tiles, extra=own, planes=planes, death=death, looked=looked)
+    used = np.flatnonzero(seen.gaussian >= 0)
+    return Drawn(eye=eye, seen=seen, tiles=tiles, extra=own, planes=planes, death=death, looked=looked, used=used)
 
 
-def _turn_one(job: _Job, drawn: Drawn, pull: Tensor, raw: Raw, grads: Raw, by_extra: Array | None):
+def room_of(eye: Eye, cameras: int, extra: bool, memory: Memory) -> Float32[Array, "c p h w"]:
+    """Room for the planes of some cameras, padded to whole tiles."""
+    rows, stride = (TILE * -(-side // TILE) for side in (eye.height, eye.width))
+    return memory.array(cameras, PLANES + EXTRAS if extra else PLANES, rows, stride)
+
+
+def _turn_one(job: _Job, drawn: Drawn, pulls: list[Tensor | None], raw: Raw, grads: Raw, by_extra: Array | None):
     """Adds one camera's gradients to `grads` and `by_extra`; returns those by its pose and by centres in the image."""
     threads, eye, seen = get_num_threads(), drawn.eye, drawn.seen
-    padded = job.memory.array(*drawn.planes.shape)
+    padded, first = job.memory.array(*drawn.planes.shape), 0
     padded[:] = 0
-    padded[: pull.shape[-1], : eye.height, : eye.width] = pull.permute(2, 0, 1).numpy()
+    for pull, count in zip(pulls, (1, 3, 1, EXTRAS), strict=True):
+        if pull is not None:
+            planes = pull.reshape(eye.height, eye.width, -1).permute(2, 0, 1).numpy()
+            padded[first : first + len(planes), : eye.height, : eye.width] = planes
+        first += count
     padded[0] *= -1  # by the light that Gaussians stop, not by the light that they leave
     sums = job.memory.array(seen.slots, WORDS)
     blend_backward(
@@ -172,7 +185,7 @@ def _turn_one(job: _Job, drawn: Drawn, pull: Tensor, raw: Raw, grads: Raw, by_ex
     by_centre = np.empty((len(seen.gaussian), 2), np.float32)
     by_centre_abs = np.empty_like(by_centre)
     pose = project_backward(seen, sums, raw, eye, grads, by_extra, by_centre, by_centre_abs, threads)
-    return pose, by_centre[drawn.used], by_centre_abs[drawn.used]
+    return pose, by_centre.take(drawn.used, axis=0), by_centre_abs.take(drawn.used, axis=0)
 
 
 def raw_of(tensors: Iterable[Tensor]) -> Raw:
@@ -181,40 +194,50 @@ def raw_of(tensors: Iterable[Tensor]) -> Raw:
 
 
 class _Draw(torch.autograd.Function):
-    """Planes [c h w 5+e] and who was seen, from poses [c 4 4], centres [c 3], extra channels and raw parameters."""
+    """Transmittance [c h w], image [c h w 3], depth [c h w], extra channels [c h w e], and who was seen.
+
+    From poses [c 4 4], centres [c 3], extra channels [n e] and raw parameters.
+    """
 
     @staticmethod
     def forward(ctx, job, poses, centres, extra, *raw):
         view, arrays, own = job.view, raw_of(raw), extra.detach().numpy()
         eyes = [eye_of(view, camera, job.limits, job.sh_degree) for camera in range(len(view))]
-        drawn = [draw_one(arrays, eye, own, job.limits.max_alpha, job.memory) for eye in eyes]
-        gaussian = [one.seen.gaussian[one.used] for one in drawn]
-        boxes = [one.seen.records[: len(one.used)][one.used][:, [WIDE, HIGH]] for one in drawn]
+        room = room_of(eyes[0], len(eyes), extra.shape[1] > 0, job.memory)
+        pairs = zip(eyes, room, strict=True)
+        drawn = [draw_one(arrays, eye, own, job.limits.max_alpha, job.memory, planes) for eye, planes in pairs]
+        gaussian = np.concatenate([one.seen.gaussian.take(one.used) for one in drawn])
         found = (
-            torch.arange(len(view)).repeat_interleave(torch.tensor([len(part) for part in gaussian])),
-            torch.from_numpy(np.concatenate(gaussian).astype(np.int64)),
-            torch.from_numpy(np.concatenate(boxes).max(axis=1)),
+            torch.arange(len(view)).repeat_interleave(torch.tensor([len(one.used) for one in drawn])),
+            torch.from_numpy(gaussian).long(),
+            torch.from_numpy(np.concatenate([one.seen.radius.take(one.used) for one in drawn])),
         )
-        grads = torch.zeros(len(found[0]), 2), torch.zeros(len(found[0]), 2)
+        grads = torch.zeros(len(gaussian), 2), torch.zeros(len(gaussian), 2)
         ctx.job, ctx.drawn, ctx.grads = job, drawn, grads
         ctx.save_for_backward(extra, *raw)
+        ctx.set_materialize_grads(False)
         ctx.mark_non_differentiable(*found, *grads)
-        planes = [torch.from_numpy(one.planes[: PLANES + extra.shape[1]]) for one in drawn]
-        planes = torch.stack(planes) if len(planes) > 1 else planes[0][None]
-        return planes[:, :, : view.height, : view.width].permute(0, 2, 3, 1), *found, *grads
+        room = room[:, :, : view.height, : view.width]
+        parts = room[:, 0], room[:, 1:4].transpose(0, 2, 3, 1), room[:, 4], room[:, 5 : 5 + extra.shape[1]]
+        light, image, depth, more = map(torch.from_numpy, parts)
+        return light, image, depth, more.permute(0, 2, 3, 1), *found, *grads
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx, pull, *_):
+    def backward(ctx, light, image, depth, more, *_):
         extra, *raw = ctx.saved_tensors
         job, arrays = ctx.job, raw_of(raw)
         grads = Raw(*(np.zeros(array.shape, np.float32) for array in arrays))  # pages of zeros until they are written
         by_extra = np.zeros((len(extra), EXTRAS), np.float32) if extra.shape[1] else None
-        turned = [_turn_one(job, one, part, arrays, grads, by_extra) for one, part in zip(ctx.drawn, pull, strict=True)]
-        for kept, values in zip(ctx.grads, list(zip(*turned, strict=True))[1:], strict=True):
-            kept.copy_(torch.from_numpy(np.concatenate(values)))
-        pose = torch.from_numpy(np.stack([pose for pose, _, _ in turned])).float()
+        turned = []
+        for camera, one in enumerate(ctx.drawn):
+            pulls = [None if pull is None else pull[camera] for pull in (light, image, depth, more)]
+            turned.append(_turn_one(job, one, pulls, arrays, grads, by_extra))
+        pose, *centres = (np.concatenate(part) for part in zip(*turned, strict=True))
+        for kept, values in zip(ctx.grads, centres, strict=True):
+            kept.copy_(torch.from_numpy(values))
+        pose = torch.from_numpy(pose).float().reshape(-1, 15)
         by_poses = torch.zeros(len(pose), 4, 4)
         by_poses[:, :3, :3], by_poses[:, :3, 3] = pose[:, :9].reshape(-1, 3, 3), pose[:, 9:12]
-        by_extra = torch.zeros_like(extra) if by_extra is None else torch.from_numpy(by_extra[:, : extra.shape[1]])
+        by_extra = None if by_extra is None else torch.from_numpy(by_extra[:, : extra.shape[1]])
         return None, by_poses, pose[:, 12:], by_extra, *map(torch.from_numpy, grads)

@@ -93,6 +93,7 @@ class Seen(NamedTuple):
     ends: Array  # [chunks]
     slot: Array  # [m], place of the record's first row of tiles among all (record, row of tiles), less that row
     rows: Array  # [m], first and last row of tiles
+    radius: Array  # [m], longer half of the box, px
     slots: int
 
 
