@@ -28,7 +28,7 @@ class Footprints:
     conic: Float[Tensor, "m 2 2"]  # inverse covariance
     opacity: Float[Tensor, " m"]
     values: Float[Tensor, "m e"]  # colour, depth, one for alpha, extra channels
-    radius: Float[Tensor, " m"]  # px
+    reach: Float[Tensor, "m 2"]  # half the box within which it shows, px
 
 
 def draw64(gaussians: Gaussians, view: View, limits: Limits, extra: Float[Tensor, "n e"], *, sh_degree: int) -> Drawing:
@@ -50,7 +50,7 @@ def draw64(gaussians: Gaussians, view: View, limits: Limits, extra: Float[Tensor
         visible=Visible(
             camera=torch.arange(len(view)).repeat_interleave(torch.tensor(sizes)),
             gaussian=torch.cat([one.gaussian for one in prints]),
-            radius=torch.cat([one.radius for one in prints]),
+            radius=torch.cat([one.reach.amax(-1) for one in prints]),
             grad=grad,
             absolute_grad=absolute,
         ),
@@ -107,7 +107,7 @@ def footprints(
         conic=torch.linalg.inv(blurred[order]),
         opacity=opacity[order],
         values=values[order],
-        radius=reach[order].amax(-1),
+        reach=reach[order],
     )
 
 
