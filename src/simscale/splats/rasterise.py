@@ -139,7 +139,8 @@ def draw_one(
     if extra.shape[1]:
         own = np.zeros((len(seen.gaussian), EXTRAS), np.float32)
         own[:, : extra.shape[1]] = extra[seen.gaussian]
-    planes = room_of(eye, 1, own is not None, memory)[0] if planes is None else planes
+    if planes is None:
+        planes = room_of(eye, 1, own is not None, memory)[0]
     death = memory.array(*planes.shape[1:])
     looked = blend(
         seen, tiles, own, eye.width, eye.height, np.float32(max_alpha), planes.reshape(-1), death.reshape(-1), threads
