@@ -139,14 +139,13 @@ def draw_one(
     if extra.shape[1]:
         own = np.zeros((len(seen.gaussian), EXTRAS), np.float32)
         own[:, : extra.shape[1]] = extra[seen.gaussian]
-    if planes is None:
-        planes = room_of(eye, 1, own is not None, memory)[0]
-    death = memory.array(*planes.shape[1:])
+    room = room_of(eye, 1, own is not None, memory)[0] if planes is None else planes
+    death = memory.array(*room.shape[1:])
     looked = blend(
-        seen, tiles, own, eye.width, eye.height, np.float32(max_alpha), planes.reshape(-1), death.reshape(-1), threads
+        seen, tiles, own, eye.width, eye.height, np.float32(max_alpha), room.reshape(-1), death.reshape(-1), threads
     )
     used = np.flatnonzero(seen.gaussian >= 0)
-    return Drawn(eye=eye, seen=seen, tiles=tiles, extra=own, planes=planes, death=death, looked=looked, used=used)
+    return Drawn(eye=eye, seen=seen, tiles=tiles, extra=own, planes=room, death=death, looked=looked, used=used)
 
 
 def room_of(eye: Eye, cameras: int, extra: bool, memory: Memory) -> Float32[Array, "c p h w"]:
