@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from command import asked, told
-from simscale.dataset.recording import RecordingSettings, record, recorded_instants, true_images
+from simscale.dataset.recording import RecordingSettings, record, recorded_instants
 from simscale.dataset.renderers import raycast
+from simscale.dataset.truth import images_from
 from simscale.render.lidar import roof_lidar
 from simscale.scene import BadInput
 from simscale.scene.file import read_scene, write_scene
@@ -60,11 +61,11 @@ def test_a_recorded_scene_may_be_moved(recorded, tmp_path):
 def test_photographs_are_what_the_caster_draws(recorded):
     _, path, caster = recorded
     capture, scene = capture_of(path), read_scene(path)
-    truth = {name: image for name, image in zip(scene.cameras.name, true_images(scene, caster, 4), strict=True)}
+    truth = {name: image for name, image in zip(scene.cameras.name, images_from(scene, caster, 4), strict=True)}
     for frame in range(3, 6):
         off = photograph(capture.frames, frame).rgb.astype(float) - truth[capture.frames.camera[frame]].rgb
         assert np.abs(off).mean() < 1.5
-    aside = true_images(scene, caster, 4, left=1.0)[1].rgb.astype(float) - truth["CAM_F0"].rgb
+    aside = images_from(scene, caster, 4, left=1.0)[1].rgb.astype(float) - truth["CAM_F0"].rgb
     assert np.abs(aside).mean() > 3
 
 
@@ -74,7 +75,7 @@ def test_points_lie_where_the_images_say(recorded):
     capture, scene = capture_of(path), read_scene(path)
     for frame in range(3, 6):
         camera = scene.cameras.name.index(capture.frames.camera[frame])
-        depth = true_images(scene, caster, 4, channels=("depth",))[camera].depth
+        depth = images_from(scene, caster, 4, channels=("depth",))[camera].depth
         sweep = nearest_sweep(capture, frame)
         assert sweep == 1
         seen = seen_points(capture, sweep, frame)

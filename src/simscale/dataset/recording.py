@@ -14,11 +14,10 @@ import simplejpeg
 from pyarrow import feather
 
 from simscale.dataset.example import lights_at, pose_of, rig_of
-from simscale.render import Image, Renderer, scaled
+from simscale.render import Renderer, scaled
 from simscale.render.lidar import Lidar, Ranger, roof_lidar, sweep
-from simscale.render.renderer import Channel
 from simscale.render.rigs import chosen
-from simscale.scene import BadInput, Cameras, Recordings, Scene, Tracks
+from simscale.scene import BadInput, Cameras, Recordings, Scene
 
 Array = np.ndarray
 
@@ -131,28 +130,3 @@ def _recordings(rows: list[tuple[str, str, int, Array]]) -> Recordings:
         timestamp_us=np.array(when, dtype=np.int64),
         world_from_sensor=np.stack(pose) if rows else np.zeros((0, 4, 4)),
     )
-
-
-def true_images(
-    scene: Scene,
-    renderer: Renderer,
-    instant: int,
-    *,
-    left: float = 0.0,
-    tracks: Tracks | None = None,
-    channels: tuple[Channel, ...] = ("rgb",),
-) -> tuple[Image, ...]:
-    """What the cameras of a recorded scene would have seen from elsewhere, or with others elsewhere.
-
-    Args:
-        scene: That `record` returned; one image for each of its cameras.
-        renderer: As for `record`.
-        instant: On the grid.
-        left: How far left of its own place the car stands, m.
-        tracks: Everybody else, [a 1]; as recorded where not said.
-        channels: What is wanted; `instance` counts tracks.
-    """
-    pose = pose_of(scene, instant, scene.ego[instant])
-    pose[:3, 3] += left * pose[:3, 1]
-    others = scene.tracks.at(instant, instant + 1) if tracks is None else tracks
-    return renderer.render(scene.cameras, pose, others, lights_at(scene, instant), channels=channels)

@@ -10,12 +10,12 @@ from typing import no_type_check
 import numpy as np
 import torch
 from jaxtyping import Bool
-from numba import get_num_threads, njit, prange
+from numba import get_num_threads, prange
 from torch import Tensor
 
 from simscale.splats.gaussians import Gaussians
+from simscale.splats.kernels import contracted_part, kernel
 from simscale.splats.lanes import take_ticket
-from simscale.splats.records import LOOPS
 
 CHUNK = 4096
 """Gaussians that one thread takes at a time."""
@@ -75,7 +75,7 @@ def sparse_adam(
         _step(flat, seen.numpy(), numbers, get_num_threads())
 
 
-@njit(cache=True, error_model="numpy", fastmath={"contract"})
+@contracted_part
 @no_type_check
 def _move(value, slope, first, second, numbers):
     """Adam on flat arrays."""
@@ -89,7 +89,7 @@ def _move(value, slope, first, second, numbers):
         value[i] -= size * m / (np.sqrt(v) + eps)
 
 
-@njit(cache=True, error_model="numpy", parallel=LOOPS)
+@kernel
 @no_type_check
 def _step(flat, seen, numbers, threads):
     value, slope, first, second = flat

@@ -12,6 +12,7 @@ import numpy as np
 from numba import njit, prange
 
 from simscale.splats import records as rec
+from simscale.splats.kernels import kernel, part
 from simscale.splats.lanes import (
     any_of,
     counting,
@@ -25,7 +26,7 @@ from simscale.splats.lanes import (
     take_ticket,
     where,
 )
-from simscale.splats.records import EXTRAS, LOOPS, TILE
+from simscale.splats.records import EXTRAS, TILE
 
 SPENT = np.float32(1e-4)
 """Transmittance at which a pixel is finished, as in gsplat."""
@@ -59,7 +60,7 @@ def exp_minus(x):
     return p * p
 
 
-@njit(cache=True, error_model="numpy")
+@part
 @no_type_check
 def _any_alive(planes, patch):
     """Whether any pixel of a tile still takes light."""
@@ -69,7 +70,7 @@ def _any_alive(planes, patch):
     return False
 
 
-@njit(cache=True, error_model="numpy")
+@part
 @no_type_check
 def _clear(planes, death, patch):
     """Readies a tile."""
@@ -81,7 +82,7 @@ def _clear(planes, death, patch):
             store(planes, at + plane, lanes_of(ZERO))
 
 
-@njit(cache=True, error_model="numpy")
+@part
 @no_type_check
 def _blend_tile(pairs, records, extra, patch, max_alpha, planes, death):
     """Draws a tile; returns how many of its Gaussians it looked at."""
@@ -124,7 +125,7 @@ def _blend_tile(pairs, records, extra, patch, max_alpha, planes, death):
     return pairs.size
 
 
-@njit(cache=True, error_model="numpy")
+@part
 @no_type_check
 def _settle(planes, patch):
     """Makes the transmittance of finished pixels positive again."""
@@ -133,7 +134,22 @@ def _settle(planes, patch):
         store(planes, at, magnitude(load(planes, at)))
 
 
-@njit(cache=True, error_model="numpy", parallel=LOOPS)
+@part
+@no_type_check
+def _blend_share(seen, tiles, extra, width, height, max_alpha, planes, death, looked, ticket):
+    """One thread's share of the tiles."""
+    while True:
+        tile = take_ticket(ticket)
+        if tile >= looked.size:
+            break
+        patch = rec.patch_of(tile, width, height)
+        _clear(planes, death, patch)
+        pairs = tiles.pairs[tiles.starts[tile] : tiles.starts[tile + 1]]
+        looked[tile] = _blend_tile(pairs, seen.records, extra, patch, max_alpha, planes, death)
+        _settle(planes, patch)
+
+
+@kernel
 @no_type_check
 def blend(seen, tiles, extra, width, height, max_alpha, planes, death, threads):
     """Draws an image.
@@ -152,17 +168,8 @@ def blend(seen, tiles, extra, width, height, max_alpha, planes, death, threads):
     Returns:
         How many Gaussians of its list each tile looked at.
     """
-    count = tiles.starts.size - 1
-    looked = np.empty(count, np.int64)
+    looked = np.empty(tiles.starts.size - 1, np.int64)
     ticket = np.zeros(1, np.int64)
     for _ in prange(threads):
-        while True:
-            tile = take_ticket(ticket)
-            if tile >= count:
-                break
-            patch = rec.patch_of(tile, width, height)
-            _clear(planes, death, patch)
-            pairs = tiles.pairs[tiles.starts[tile] : tiles.starts[tile + 1]]
-            looked[tile] = _blend_tile(pairs, seen.records, extra, patch, max_alpha, planes, death)
-            _settle(planes, patch)
+        _blend_share(seen, tiles, extra, width, height, max_alpha, planes, death, looked, ticket)
     return looked

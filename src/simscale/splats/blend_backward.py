@@ -10,10 +10,11 @@ same order however many threads there are, and results are the same to the last 
 from typing import no_type_check
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
 from simscale.splats import records as rec
 from simscale.splats.blend import AHEAD, HALF, ONE, ZERO, exp_minus
+from simscale.splats.kernels import kernel, part
 from simscale.splats.lane_moves import lane_sums
 from simscale.splats.lanes import (
     any_of,
@@ -28,10 +29,10 @@ from simscale.splats.lanes import (
     take_ticket,
     where,
 )
-from simscale.splats.records import CHUNK, LOOPS, TILE
+from simscale.splats.records import CHUNK, TILE
 
 
-@njit(cache=True, error_model="numpy")
+@part
 @no_type_check
 def _turn_tile(pairs, seen, extra, absgrad, patch, max_alpha, death, pull, light, behind, sums):
     """Adds a tile's share to the gradients `sums` of its records."""
@@ -93,7 +94,56 @@ def _turn_tile(pairs, seen, extra, absgrad, patch, max_alpha, death, pull, light
         store(flat_sums, at, load(flat_sums, at) + found)
 
 
-@njit(cache=True, error_model="numpy", parallel=LOOPS)
+@part
+@no_type_check
+def _clear_share(sums, slots, ticket):
+    """One thread's share of the slots that are used."""
+    flat = sums.reshape(-1)
+    while True:
+        first = take_ticket(ticket) * CHUNK
+        if first >= slots:
+            break
+        for slot in range(first, min(first + CHUNK, sums.shape[0])):
+            store(flat, slot * rec.WORDS, lanes_of(ZERO))
+
+
+@part
+@no_type_check
+def _turn_share(seen, tiles, looked, extra, absgrad, size, max_alpha, transmittance, death, pull, state, sums, rows):
+    """One thread's share of the rows of tiles; `rows` holds a ticket, and then the rows' numbers in order."""
+    width, height = size
+    across, light, behind = (width + TILE - 1) // TILE, state[0], state[1]
+    while True:
+        taken = take_ticket(rows)
+        if taken >= rows.size - 1:
+            break
+        first = rows[1 + taken] * across
+        for i in range(first * TILE * TILE, (first + across) * TILE * TILE):
+            light[i], behind[i] = transmittance[i], ZERO
+        for tile in range(first, first + across):
+            pairs = tiles.pairs[tiles.starts[tile] : tiles.starts[tile] + looked[tile]]
+            patch = rec.patch_of(tile, width, height)
+            _turn_tile(pairs, seen, extra, absgrad, patch, max_alpha, death, pull, light, behind, sums)
+
+
+@part
+@no_type_check
+def _heaviest_first(looked, across):
+    """A ticket, and the rows of tiles with the heaviest first, so that none is left to one thread at the end."""
+    down = looked.size // across
+    weight, rows = np.zeros(down, np.int64), np.zeros(down + 1, np.int64)
+    for r in range(down):
+        for tile in range(r * across, (r + 1) * across):
+            weight[r] += looked[tile]
+        place = r  # among those before it
+        while place > 0 and weight[rows[place]] < weight[r]:
+            rows[place + 1] = rows[place]
+            place -= 1
+        rows[place + 1] = r
+    return rows
+
+
+@kernel
 @no_type_check
 def blend_backward(
     seen, tiles, looked, extra, absgrad, width, height, max_alpha, transmittance, death, pull, state, sums, threads
@@ -117,29 +167,9 @@ def blend_backward(
         sums: Where to write records of gradients, one for each slot; their fields are in `simscale.splats.records`.
         threads: That share the work.
     """
-    across, down = (width + TILE - 1) // TILE, (height + TILE - 1) // TILE
-    light, behind = state[0], state[1]
-    # the heaviest rows first, so that none is left to one thread at the end
-    weights = np.zeros(down, np.int64)
-    for tile in range(looked.size):
-        weights[tile // across] -= looked[tile]
-    heaviest = np.argsort(weights, kind="mergesort")
-    tickets = np.zeros(2, np.int64)
+    first, rows = np.zeros(1, np.int64), _heaviest_first(looked, (width + TILE - 1) // TILE)
     for _ in prange(threads):
-        while True:
-            first = take_ticket(tickets[0:]) * CHUNK
-            if first >= seen.slots:
-                break
-            sums[first : first + CHUNK] = ZERO
+        _clear_share(sums, seen.slots, first)
+    size = width, height
     for _ in prange(threads):
-        while True:
-            taken = take_ticket(tickets[1:])
-            if taken >= down:
-                break
-            first = heaviest[taken] * across
-            for i in range(first * TILE * TILE, (first + across) * TILE * TILE):
-                light[i], behind[i] = transmittance[i], ZERO
-            for tile in range(first, first + across):
-                pairs = tiles.pairs[tiles.starts[tile] : tiles.starts[tile] + looked[tile]]
-                patch = rec.patch_of(tile, width, height)
-                _turn_tile(pairs, seen, extra, absgrad, patch, max_alpha, death, pull, light, behind, sums)
+        _turn_share(seen, tiles, looked, extra, absgrad, size, max_alpha, transmittance, death, pull, state, sums, rows)

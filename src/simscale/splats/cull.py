@@ -4,13 +4,14 @@ import math
 from typing import no_type_check
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
+from simscale.splats.kernels import kernel, part
 from simscale.splats.lane_functions import exp_of
 from simscale.splats.lane_moves import triples
 from simscale.splats.lanes import LANES, bits_of, larger, load, magnitude, take_ticket
 from simscale.splats.projection import camera_point, offset_of
-from simscale.splats.records import CHUNK, LOOPS
+from simscale.splats.records import CHUNK
 
 f32 = np.float32
 HALF = f32(0.5)
@@ -20,7 +21,7 @@ REACH = f32(3.33)
 """Standard deviations within which an opaque Gaussian shows: sqrt(2 ln 255)."""
 
 
-@njit(cache=True, error_model="numpy")
+@part
 @no_type_check
 def _may_show(eye, mean, log_scale, logit_opacity):
     """Flags of the Gaussians whose spheres reach into the image; never misses one that shows."""
@@ -37,7 +38,7 @@ def _may_show(eye, mean, log_scale, logit_opacity):
     return inside & (eye.near <= p[2]) & (p[2] <= eye.far) & (logit_opacity >= FAINTEST)
 
 
-@njit(cache=True, error_model="numpy")
+@part
 @no_type_check
 def _cull_group(first, count, means, log_scales, logit_opacity, eye, start, candidates, found):
     """Tests up to sixteen Gaussians from number `start` on, which stand in flat arrays from place `first` on."""
@@ -52,7 +53,7 @@ def _cull_group(first, count, means, log_scales, logit_opacity, eye, start, cand
     return found
 
 
-@njit(cache=True, error_model="numpy")
+@part
 @no_type_check
 def _cull_chunk(first, last, means, log_scales, logit_opacity, eye, candidates):
     """Writes the candidates from `first` to `last`; returns how many."""
@@ -62,14 +63,28 @@ def _cull_chunk(first, last, means, log_scales, logit_opacity, eye, candidates):
         found = _cull_group(i, LANES, means, log_scales, logit_opacity, eye, i, candidates, found)
     if whole < last:  # the last few, copied so that nothing beyond the arrays' end is read
         ends = np.zeros(3 * LANES, np.float32), np.zeros(3 * LANES, np.float32), np.zeros(LANES, np.float32)
-        ends[0][: 3 * (last - whole)] = means[3 * whole : 3 * last]
-        ends[1][: 3 * (last - whole)] = log_scales[3 * whole : 3 * last]
-        ends[2][: last - whole] = logit_opacity[whole:last]
+        for i in range(3 * (last - whole)):
+            ends[0][i], ends[1][i] = means[3 * whole + i], log_scales[3 * whole + i]
+        for i in range(last - whole):
+            ends[2][i] = logit_opacity[whole + i]
         found = _cull_group(0, last - whole, *ends, eye, whole, candidates, found)
     return found
 
 
-@njit(cache=True, error_model="numpy", parallel=LOOPS)
+@part
+@no_type_check
+def _cull_share(means, log_scales, logit_opacity, eye, candidates, counts, ticket):
+    """One thread's share: chunks as long as there are any."""
+    n = logit_opacity.size
+    while True:
+        chunk = take_ticket(ticket)
+        if chunk >= counts.size - 1:
+            break
+        first, last = chunk * CHUNK, min((chunk + 1) * CHUNK, n)
+        counts[chunk + 1] = _cull_chunk(first, last, means, log_scales, logit_opacity, eye, candidates[first:last])
+
+
+@kernel
 @no_type_check
 def cull(raw, eye, threads):
     """Candidates of each chunk of Gaussians.
@@ -84,11 +99,7 @@ def cull(raw, eye, threads):
     candidates, counts = np.empty(n, np.int32), np.zeros(chunks + 1, np.int64)
     ticket = np.zeros(1, np.int64)
     for _ in prange(threads):
-        while True:
-            chunk = take_ticket(ticket)
-            if chunk >= chunks:
-                break
-            first, last = chunk * CHUNK, min((chunk + 1) * CHUNK, n)
-            mine = candidates[first:last]
-            counts[chunk + 1] = _cull_chunk(first, last, means, log_scales, raw.logit_opacity, eye, mine)
-    return candidates, np.cumsum(counts)
+        _cull_share(means, log_scales, raw.logit_opacity, eye, candidates, counts, ticket)
+    for chunk in range(chunks):
+        counts[chunk + 1] += counts[chunk]
+    return candidates, counts

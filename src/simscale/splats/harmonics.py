@@ -3,7 +3,8 @@
 from typing import no_type_check
 
 import numpy as np
-from numba import njit
+
+from simscale.splats.kernels import part
 
 f32 = np.float32
 CONSTANT = f32(0.28209479177387814)
@@ -16,7 +17,7 @@ DEGREE_3 = tuple(
 NONE, TWO, THREE, FOUR, SIX, EIGHT = f32(0), f32(2), f32(3), f32(4), f32(6), f32(8)
 
 
-@njit(cache=True)
+@part
 @no_type_check
 def _constants(degree):
     """Those of the degrees 1, 2 and 3, or zeros for degrees that are not wanted."""
@@ -26,7 +27,7 @@ def _constants(degree):
     return one, two, three
 
 
-@njit(cache=True)
+@part
 @no_type_check
 def harmonics(degree, v):
     """The fifteen beyond the constant one at a unit vector; those beyond `degree` are 0."""
@@ -53,7 +54,7 @@ def harmonics(degree, v):
     )
 
 
-@njit(cache=True)
+@part
 @no_type_check
 def harmonics_slope(degree, v, g):
     """Gradient by the vector of the sum of the harmonics, each times its `g`."""

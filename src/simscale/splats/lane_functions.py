@@ -4,9 +4,9 @@ from typing import no_type_check
 
 import numpy as np
 from llvmlite import ir
-from numba import njit
 from numba.extending import intrinsic
 
+from simscale.splats.kernels import part
 from simscale.splats.lanes import (
     LANES,
     VECTOR,
@@ -52,7 +52,7 @@ def _power_of(typing, lanes):
     return float32x16(float32x16), codegen
 
 
-@njit(cache=True)
+@part
 @no_type_check
 def exp_of(x):
     """exp(x), for x from -87 to 87; beyond, as at those ends."""
@@ -65,7 +65,7 @@ def exp_of(x):
     return _times_power(multiply_add(r * r, p, r + ONE), power)
 
 
-@njit(cache=True)
+@part
 @no_type_check
 def log_of(x):
     """ln(x) of positive numbers."""
@@ -82,7 +82,7 @@ def log_of(x):
     return multiply_add(power, LN2_HIGH, multiply_add(power, LN2_LOW, TWO * multiply_add(t * tt, series, t)))
 
 
-@njit(cache=True)
+@part
 @no_type_check
 def sigmoid_of(x):
     """1 / (1 + exp(-x))."""

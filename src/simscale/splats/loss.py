@@ -10,11 +10,11 @@ from typing import no_type_check
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
-from numba import get_num_threads, njit, prange
+from numba import get_num_threads, prange
 from torch import Tensor
 
+from simscale.splats.kernels import contracted_part, kernel
 from simscale.splats.lanes import take_ticket
-from simscale.splats.records import LOOPS
 
 REACH = 5
 """Pixels on each side of a window's centre."""
@@ -87,7 +87,7 @@ class _Photometric(torch.autograd.Function):
         return ctx.slope * pull, None, None, None
 
 
-@njit(cache=True, error_model="numpy", fastmath={"contract"})
+@contracted_part
 @no_type_check
 def _blur_across(source, out):
     """Blurs a row that carries REACH zeros on each side."""
@@ -100,7 +100,7 @@ def _blur_across(source, out):
         out[x] = total + WINDOW[5] * source[x + 5]
 
 
-@njit(cache=True, error_model="numpy", fastmath={"contract"})
+@contracted_part
 @no_type_check
 def _blur_down(rows, first, out):
     """Blurs eleven rows, from `first` on, into one."""
@@ -113,7 +113,7 @@ def _blur_down(rows, first, out):
         out[x] = total + WINDOW[5] * rows[first + 5, x]
 
 
-@njit(cache=True, error_model="numpy", fastmath={"contract"})
+@contracted_part
 @no_type_check
 def _windows(x, y, first, last, by_mean, by_square, by_product):
     """SSIM's derivatives by the windows' means of x, x^2 and x y in some rows; returns the sum of 1 - SSIM."""
@@ -151,7 +151,7 @@ def _windows(x, y, first, last, by_mean, by_square, by_product):
     return lost
 
 
-@njit(cache=True, error_model="numpy", fastmath={"contract"})
+@contracted_part
 @no_type_check
 def _slopes(x, y, first, last, by_mean, by_square, by_product, l1, ssim, slope):
     """The loss's gradient in rows `first` to `last`; returns the sum of |x - y|."""
@@ -179,7 +179,7 @@ def _slopes(x, y, first, last, by_mean, by_square, by_product, l1, ssim, slope):
     return lost
 
 
-@njit(cache=True, error_model="numpy", parallel=LOOPS)
+@kernel
 @no_type_check
 def compare(x, y, l1, ssim, threads):
     """Compares planes [p h w].

@@ -8,10 +8,11 @@ import math
 from typing import no_type_check
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
 from simscale.splats import records as rec
 from simscale.splats.harmonics import CONSTANT, harmonics
+from simscale.splats.kernels import kernel, part
 from simscale.splats.lane_functions import log_of, sigmoid_of
 from simscale.splats.lane_moves import transposed
 from simscale.splats.lanes import LANES, bits_of, floor_of, lanes_of, larger, load, root_of, smaller, store, take_ticket
@@ -26,7 +27,7 @@ from simscale.splats.projection import (
     shape_of,
     spread_of,
 )
-from simscale.splats.records import CHUNK, LOOPS, SPAN, TILE, WORDS, Seen
+from simscale.splats.records import CHUNK, SPAN, TILE, WORDS, Seen
 from simscale.splats.sh_rows import write_colour
 from simscale.splats.vectors import dot, rotation_of
 
@@ -36,7 +37,7 @@ VISIBLE = f32(1 / 255)
 """Smallest opacity that shows, as in gsplat."""
 
 
-@njit(cache=True, error_model="numpy")
+@part
 @no_type_check
 def put(vectors, block):
     """Lays sixteen vectors one after another into `block`."""
@@ -44,7 +45,7 @@ def put(vectors, block):
         store(block, lane * LANES, vectors[lane])
 
 
-@njit(cache=True, error_model="numpy")
+@part
 @no_type_check
 def project_group(shapes, eye, records, bases):
     """Projects sixteen Gaussians.
@@ -90,7 +91,7 @@ def project_group(shapes, eye, records, bases):
     return bits_of(shows)
 
 
-@njit(cache=True, error_model="numpy")
+@part
 @no_type_check
 def _project_chunk(candidates, at, raw, eye, seen):
     """Records of the candidates that show, from place `at` on; returns where they end and how many slots they need."""
@@ -112,11 +113,12 @@ def _project_chunk(candidates, at, raw, eye, seen):
             seen.radius[end] = max(drafts[lane * WORDS + rec.WIDE], drafts[lane * WORDS + rec.HIGH])
             slots += lower - upper + 1
             end += 1
-    seen.gaussian[end : at + candidates.size] = -1
+    for r in range(end, at + candidates.size):
+        seen.gaussian[r] = -1
     return end, slots
 
 
-@njit(cache=True, error_model="numpy")
+@part
 @no_type_check
 def _span_chunk(start, end, base, width, seen, spans):
     """Settles the slots of a chunk and writes the columns of tiles that each record touches in each row of tiles."""
@@ -144,7 +146,7 @@ def _span_chunk(start, end, base, width, seen, spans):
             spans[at + tile_row] = left | right << SPAN if right >= left else 1
 
 
-@njit(cache=True, error_model="numpy")
+@part
 @no_type_check
 def _columns(first, last, width):
     """First and last column of tiles with pixels' centres between two places, px.
@@ -155,7 +157,31 @@ def _columns(first, last, width):
     return left // TILE, right // TILE if right >= left else left // TILE - 1
 
 
-@njit(cache=True, error_model="numpy", parallel=LOOPS)
+@part
+@no_type_check
+def _project_share(candidates, raw, eye, seen, slots, ticket):
+    """One thread's share of the records."""
+    while True:
+        chunk = take_ticket(ticket)
+        if chunk >= seen.ends.size:
+            break
+        at, count = seen.starts[chunk], seen.starts[chunk + 1] - seen.starts[chunk]
+        mine = candidates[chunk * CHUNK : chunk * CHUNK + count]
+        seen.ends[chunk], slots[chunk + 1] = _project_chunk(mine, at, raw, eye, seen)
+
+
+@part
+@no_type_check
+def _span_share(seen, bases, width, spans, ticket):
+    """One thread's share of the spans."""
+    while True:
+        chunk = take_ticket(ticket)
+        if chunk >= seen.ends.size:
+            break
+        _span_chunk(seen.starts[chunk], seen.ends[chunk], bases[chunk], width, seen, spans)
+
+
+@kernel
 @no_type_check
 def project(raw, eye, candidates, starts, records, threads):
     """All that one camera sees.
@@ -176,21 +202,12 @@ def project(raw, eye, candidates, starts, records, threads):
     gaussian, slot, rows = np.empty(m, np.int32), np.empty(m, np.int32), np.empty(m, np.int32)
     ends, slots, radius = np.empty(chunks, np.int64), np.zeros(chunks + 1, np.int64), np.empty(m, f32)
     seen = Seen(records, gaussian, starts, ends, slot, rows, radius, 0)
-    tickets = np.zeros(2, np.int64)
+    first, second = np.zeros(1, np.int64), np.zeros(1, np.int64)
     for _ in prange(threads):
-        while True:
-            chunk = take_ticket(tickets[0:])
-            if chunk >= chunks:
-                break
-            at, count = starts[chunk], starts[chunk + 1] - starts[chunk]
-            mine = candidates[chunk * CHUNK : chunk * CHUNK + count]
-            ends[chunk], slots[chunk + 1] = _project_chunk(mine, at, raw, eye, seen)
-    bases = np.cumsum(slots)
-    spans = np.empty(bases[chunks], np.int32)
+        _project_share(candidates, raw, eye, seen, slots, first)
+    for chunk in range(chunks):
+        slots[chunk + 1] += slots[chunk]
+    spans = np.empty(slots[chunks], np.int32)
     for _ in prange(threads):
-        while True:
-            chunk = take_ticket(tickets[1:])
-            if chunk >= chunks:
-                break
-            _span_chunk(starts[chunk], ends[chunk], bases[chunk], eye.width, seen, spans)
-    return Seen(records, gaussian, starts, ends, slot, rows, radius, bases[chunks]), spans
+        _span_share(seen, slots, eye.width, spans, second)
+    return Seen(records, gaussian, starts, ends, slot, rows, radius, slots[chunks]), spans

@@ -8,10 +8,11 @@ one order.
 from typing import no_type_check
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
 from simscale.splats import records as rec
 from simscale.splats.harmonics import CONSTANT, harmonics, harmonics_slope
+from simscale.splats.kernels import kernel, part
 from simscale.splats.lane_functions import sigmoid_of
 from simscale.splats.lane_moves import transposed
 from simscale.splats.lanes import LANES, lanes_of, load, root_of, store, take_ticket, where
@@ -27,7 +28,7 @@ from simscale.splats.projection import (
     shape_of,
     spread_of,
 )
-from simscale.splats.records import EXTRAS, LOOPS, SPAN, WORDS
+from simscale.splats.records import EXTRAS, SPAN, WORDS
 from simscale.splats.sh_rows import pull_colour
 from simscale.splats.vectors import by_parts, cross, dot, into, quat_pull, rotation_of, row, weighted
 
@@ -37,7 +38,7 @@ POSE = 15
 """Numbers of a camera's gradient: rotation by rows, translation, and centre as the colours see it."""
 
 
-@njit(cache=True, error_model="numpy")
+@part
 @no_type_check
 def _read(block):
     """Sixteen vectors that lie one after another, transposed: from records to their fields, or back."""
@@ -61,7 +62,7 @@ def _read(block):
     )
 
 
-@njit(cache=True, error_model="numpy")
+@part
 @no_type_check
 def _by_spread(eye, record, sums, spread, sigmoid):
     """Gradients by the covariance's xx, xy and yy, by the area's square `sharp` alone, and by sigmoid(logit)."""
@@ -84,7 +85,7 @@ def _by_spread(eye, record, sums, spread, sigmoid):
     return by_w + by_trace, by_xy, by_yy + by_trace, by_sharp, by_opacity * factor
 
 
-@njit(cache=True, error_model="numpy")
+@part
 @no_type_check
 def _by_footprint(right, down, by_xx, by_xy, by_yy, by_sharp):
     """Gradients by the footprint's rows: xx = |right|^2, xy = right . down, yy = |down|^2, sharp = |right x down|^2."""
@@ -95,7 +96,7 @@ def _by_footprint(right, down, by_xx, by_xy, by_yy, by_sharp):
     return weighted(ONE, by_right, twice, cross(down, area)), weighted(ONE, by_down, twice, cross(area, right))
 
 
-@njit(cache=True, error_model="numpy")
+@part
 @no_type_check
 def _by_point(eye, p, jacobian, by_jacobian, by_u, by_v, by_depth):
     """Gradient by the point in the camera's frame, from those by the Jacobian, the image's centre and the depth."""
@@ -112,7 +113,7 @@ def _by_point(eye, p, jacobian, by_jacobian, by_u, by_v, by_depth):
     return by_x - by_j02 * eye.fx * near, by_y - by_j12 * eye.fy * near, by_z
 
 
-@njit(cache=True, error_model="numpy")
+@part
 @no_type_check
 def _add_pose(pose, eye, jacobian, by_right, by_down, by_p, mean, by_toward):
     """Adds to the pose's gradient [15 16]: point = rotation mean + translation, and the rotation in the footprint."""
@@ -129,7 +130,7 @@ def _add_pose(pose, eye, jacobian, by_right, by_down, by_p, mean, by_toward):
         store(pose, at + 12 * LANES, load(pose, at + 12 * LANES) - by_toward[axis])
 
 
-@njit(cache=True, error_model="numpy")
+@part
 @no_type_check
 def _pull_shapes(eye, shapes, record, sums, by_offset, pose, out):
     """Gradients of sixteen Gaussians but for their colours.
@@ -190,7 +191,7 @@ def _pull_shapes(eye, shapes, record, sums, by_offset, pose, out):
     put(transposed(*fields), out)
 
 
-@njit(cache=True, error_model="numpy")
+@part
 @no_type_check
 def _colour_pull(record, sums):
     """Gradients by red, green and blue; what was clamped at 0 does not move."""
@@ -202,7 +203,7 @@ def _colour_pull(record, sums):
     )
 
 
-@njit(cache=True, error_model="numpy")
+@part
 @no_type_check
 def _pull_colours(ids, eye, shapes, record, sums, sh_rest, each, g_rest, bases, pulls):
     """Adds gradients by the coefficients beyond the constant ones; returns those by the offset from the camera."""
@@ -220,7 +221,7 @@ def _pull_colours(ids, eye, shapes, record, sums, sh_rest, each, g_rest, bases, 
     return weighted(per_length, by_toward, NONE - per_length * dot(toward, by_toward), toward)
 
 
-@njit(cache=True, error_model="numpy")
+@part
 @no_type_check
 def _collect(seen, first, count, sums, records, totals):
     """Copies sixteen records and the sums over their slots; lanes left over get the last record and no gradient."""
@@ -235,30 +236,30 @@ def _collect(seen, first, count, sums, records, totals):
         store(totals, lane * LANES, total)
 
 
-@njit(cache=True, error_model="numpy")
+@part
 @no_type_check
-def _hand_out(i, r, out, record, total, grads, by_extra, by_centre, by_centre_abs):
+def _hand_out(i, out, record, total, grads, by_extra, by_centre):
     """Adds one Gaussian's gradients to its rows."""
     for axis in range(3):
         grads.means[i, axis] += out[axis]
         grads.log_scales[i, axis] += out[3 + axis]
         grads.sh_dc[i, axis] += out[11 + axis] * CONSTANT
-    for part in range(4):
-        grads.quats[i, part] += out[6 + part]
+    for axis in range(4):
+        grads.quats[i, axis] += out[6 + axis]
     grads.logit_opacity[i] += out[10]
-    by_centre[r, 0], by_centre[r, 1] = out[14], out[15]
-    by_centre_abs[r, 0], by_centre_abs[r, 1] = TWO * record[rec.ROOT] * total[rec.ABS_U], TWO * total[rec.ABS_V]
+    by_centre[0], by_centre[1] = out[14], out[15]
+    by_centre[2], by_centre[3] = TWO * record[rec.ROOT] * total[rec.ABS_U], TWO * total[rec.ABS_V]
     if by_extra is not None:
         for channel in range(EXTRAS):
             by_extra[i, channel] += total[rec.SUM_EXTRA + channel]
 
 
-@njit(cache=True, error_model="numpy")
+@part
 @no_type_check
-def _pull_chunk(start, end, seen, sums, raw, eye, grads, by_extra, by_centre, by_centre_abs):
-    """Gradients of the records `start` to `end`; returns the pose's."""
+def _pull_chunk(start, end, seen, sums, raw, eye, grads, by_extra, by_centre, pose):
+    """Gradients of the records `start` to `end`; adds the pose's to `pose`, lane by lane."""
     shapes, records, totals = np.empty(FIELDS * LANES, f32), np.empty(LANES * WORDS, f32), np.empty(LANES * WORDS, f32)
-    bases, out, pose = np.empty(LANES * LANES, f32), np.empty(LANES * LANES, f32), np.zeros(POSE * LANES, f32)
+    bases, out = np.empty(LANES * LANES, f32), np.empty(LANES * LANES, f32)
     sh_rest, g_rest, each = raw.sh_rest.reshape(-1), grads.sh_rest.reshape(-1), 3 * raw.sh_rest.shape[1]
     for first in range(start, end, LANES):
         ids = seen.gaussian[first : min(first + LANES, end)]
@@ -269,23 +270,24 @@ def _pull_chunk(start, end, seen, sums, raw, eye, grads, by_extra, by_centre, by
         _pull_shapes(eye, shapes, record, total, by_offset, pose, out)
         for lane in range(ids.size):
             mine = slice(lane * LANES, (lane + 1) * LANES)
-            _hand_out(
-                ids[lane],
-                first + lane,
-                out[mine],
-                records[mine],
-                totals[mine],
-                grads,
-                by_extra,
-                by_centre,
-                by_centre_abs,
-            )
-    return pose
+            _hand_out(ids[lane], out[mine], records[mine], totals[mine], grads, by_extra, by_centre[first + lane])
 
 
-@njit(cache=True, error_model="numpy", parallel=LOOPS)
+@part
 @no_type_check
-def project_backward(seen, sums, raw, eye, grads, by_extra, by_centre, by_centre_abs, threads):
+def _pull_share(seen, sums, raw, eye, grads, by_extra, by_centre, poses, ticket):
+    """One thread's share of the chunks."""
+    while True:
+        chunk = take_ticket(ticket)
+        if chunk >= seen.ends.size:
+            break
+        start, end = seen.starts[chunk], seen.ends[chunk]
+        _pull_chunk(start, end, seen, sums, raw, eye, grads, by_extra, by_centre, poses[chunk])
+
+
+@kernel
+@no_type_check
+def project_backward(seen, sums, raw, eye, grads, by_extra, by_centre, threads):
     """Adds the gradients by the raw parameters.
 
     Args:
@@ -295,8 +297,7 @@ def project_backward(seen, sums, raw, eye, grads, by_extra, by_centre, by_centre
         eye: As given to `project`.
         grads: Arrays like `raw` to add to.
         by_extra: Array [n 4] to add the gradients by the extra channels to, or None.
-        by_centre: Array [m 2] for the gradients by the centres in the image.
-        by_centre_abs: Array [m 2] for the same with absolute values.
+        by_centre: Array [m 4] for the gradients by the centres in the image, and the same with absolute values.
         threads: That share the work.
 
     Returns:
@@ -306,16 +307,10 @@ def project_backward(seen, sums, raw, eye, grads, by_extra, by_centre, by_centre
     poses = np.zeros((chunks, POSE * LANES), f32)
     ticket = np.zeros(1, np.int64)
     for _ in prange(threads):
-        while True:
-            chunk = take_ticket(ticket)
-            if chunk >= chunks:
-                break
-            poses[chunk] = _pull_chunk(
-                seen.starts[chunk], seen.ends[chunk], seen, sums, raw, eye, grads, by_extra, by_centre, by_centre_abs
-            )
+        _pull_share(seen, sums, raw, eye, grads, by_extra, by_centre, poses, ticket)
     pose = np.zeros(POSE)
     for chunk in range(chunks):
-        for part in range(POSE):
+        for entry in range(POSE):
             for lane in range(LANES):
-                pose[part] += poses[chunk, part * LANES + lane]
+                pose[entry] += poses[chunk, entry * LANES + lane]
     return pose

@@ -7,8 +7,8 @@ perspective, `eps2d` is added, and with antialiasing the opacity shrinks by what
 from typing import no_type_check
 
 import numpy as np
-from numba import njit
 
+from simscale.splats.kernels import part
 from simscale.splats.lane_functions import exp_of
 from simscale.splats.lanes import LANES, lanes_of, larger, load, root_of, smaller
 from simscale.splats.vectors import by_parts, cross, dot, into, row, weighted
@@ -19,7 +19,7 @@ FIELDS = 11
 """Raw numbers of a Gaussian's shape: mean, log-scales, quaternion, logit of the opacity."""
 
 
-@njit(cache=True)
+@part
 @no_type_check
 def gather(raw, ids, block):
     """Lays the shapes of up to sixteen Gaussians into `block` [11 16], field by field; lanes left over get the last."""
@@ -28,12 +28,12 @@ def gather(raw, ids, block):
         for axis in range(3):
             block[axis * LANES + lane] = raw.means[i, axis]
             block[(3 + axis) * LANES + lane] = raw.log_scales[i, axis]
-        for part in range(4):
-            block[(6 + part) * LANES + lane] = raw.quats[i, part]
+        for axis in range(4):
+            block[(6 + axis) * LANES + lane] = raw.quats[i, axis]
         block[10 * LANES + lane] = raw.logit_opacity[i]
 
 
-@njit(cache=True)
+@part
 @no_type_check
 def shape_of(block):
     """Mean, scales, unit quaternion, reciprocal of the length that it had, and logit of the opacity."""
@@ -45,7 +45,7 @@ def shape_of(block):
     return mean, scale, quat, per_length, load(block, 10 * LANES)
 
 
-@njit(cache=True)
+@part
 @no_type_check
 def offset_of(eye, mean):
     """From the camera to a point, along the world's axes; exact even far from the origin."""
@@ -53,7 +53,7 @@ def offset_of(eye, mean):
     return mean[0] - c[0] - rest[0], mean[1] - c[1] - rest[1], mean[2] - c[2] - rest[2]
 
 
-@njit(cache=True)
+@part
 @no_type_check
 def camera_point(eye, offset):
     """The same along the camera's axes."""
@@ -61,7 +61,7 @@ def camera_point(eye, offset):
     return dot(row(R, 0), offset), dot(row(R, 1), offset), dot(row(R, 2), offset)
 
 
-@njit(cache=True)
+@part
 @no_type_check
 def perspective(eye, p):
     """Jacobian of the pinhole at a point of the camera's frame: its four non-zero entries.
@@ -75,7 +75,7 @@ def perspective(eye, p):
     return across, x * across * -ONE, down, y * down * -ONE
 
 
-@njit(cache=True)
+@part
 @no_type_check
 def footprint(eye, jacobian, axes, scale):
     """Rows of the 2x3 matrix from a Gaussian's own frame, in standard deviations, to pixels."""
@@ -86,7 +86,7 @@ def footprint(eye, jacobian, axes, scale):
     return by_parts(right, scale), by_parts(down, scale)
 
 
-@njit(cache=True)
+@part
 @no_type_check
 def spread_of(eye, right, down):
     """Covariance in the image (xx, xy, yy with `eps2d`), its determinant, and the determinant without `eps2d`.
@@ -99,7 +99,7 @@ def spread_of(eye, right, down):
     return xx + eye.eps2d, xy, yy + eye.eps2d, sharp + (xx + yy + eye.eps2d) * eye.eps2d, sharp
 
 
-@njit(cache=True)
+@part
 @no_type_check
 def compensation_of(eye, det, sharp):
     """What antialiasing leaves of the opacity."""

@@ -155,7 +155,7 @@ def room_of(eye: Eye, cameras: int, extra: bool, memory: Memory) -> Float32[Arra
 
 
 def _turn_one(job: _Job, drawn: Drawn, pulls: list[Tensor | None], raw: Raw, grads: Raw, by_extra: Array | None):
-    """Adds one camera's gradients to `grads` and `by_extra`; returns those by its pose and by centres in the image."""
+    """Adds one camera's gradients to `grads` and `by_extra`; returns those by its pose, and by centres in the image."""
     threads, eye, seen = get_num_threads(), drawn.eye, drawn.seen
     padded, first = job.memory.array(*drawn.planes.shape), 0
     padded[:] = 0
@@ -182,10 +182,9 @@ def _turn_one(job: _Job, drawn: Drawn, pulls: list[Tensor | None], raw: Raw, gra
         sums,
         threads,
     )
-    by_centre = np.empty((len(seen.gaussian), 2), np.float32)
-    by_centre_abs = np.empty_like(by_centre)
-    pose = project_backward(seen, sums, raw, eye, grads, by_extra, by_centre, by_centre_abs, threads)
-    return pose, by_centre.take(drawn.used, axis=0), by_centre_abs.take(drawn.used, axis=0)
+    by_centre = np.empty((len(seen.gaussian), 4), np.float32)
+    pose = project_backward(seen, sums, raw, eye, grads, by_extra, by_centre, threads)
+    return pose, by_centre.take(drawn.used, axis=0)
 
 
 def raw_of(tensors: Iterable[Tensor]) -> Raw:
@@ -233,9 +232,9 @@ class _Draw(torch.autograd.Function):
         for camera, one in enumerate(ctx.drawn):
             pulls = [None if pull is None else pull[camera] for pull in (light, image, depth, more)]
             turned.append(_turn_one(job, one, pulls, arrays, grads, by_extra))
-        pose, *centres = (np.concatenate(part) for part in zip(*turned, strict=True))
-        for kept, values in zip(ctx.grads, centres, strict=True):
-            kept.copy_(torch.from_numpy(values))
+        pose, centres = (np.concatenate(part) for part in zip(*turned, strict=True))
+        for kept, values in zip(ctx.grads, torch.from_numpy(centres).split(2, dim=1), strict=True):
+            kept.copy_(values)
         pose = torch.from_numpy(pose).float().reshape(-1, 15)
         by_poses = torch.zeros(len(pose), 4, 4)
         by_poses[:, :3, :3], by_poses[:, :3, 3] = pose[:, :9].reshape(-1, 3, 3), pose[:, 9:12]

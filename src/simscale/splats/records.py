@@ -10,10 +10,11 @@ which is the usual quadratic form completed to squares. Unlike the conic A x^2 +
 long diagonal Gaussians, and the pixels of a row that it covers follow from one square root.
 """
 
-from typing import Any, NamedTuple, no_type_check
+from typing import NamedTuple, no_type_check
 
 import numpy as np
-from numba import njit
+
+from simscale.splats.kernels import part
 
 Array = np.ndarray
 
@@ -35,15 +36,6 @@ TILE = 16
 """Pixels along the side of a tile: one row is one vector."""
 SPAN = 16
 """Bits of each end of a span of rows or columns of tiles, two of which make one integer."""
-LOOPS: Any = {
-    "prange": True,
-    "reduction": False,
-    "setitem": False,
-    "numpy": False,
-    "comprehension": False,
-    "fusion": False,
-}
-"""What Numba runs in parallel: loops that say so, and nothing else."""
 CHUNK = 4096
 """Gaussians that one thread takes at a time; part of what fixes the order of sums."""
 
@@ -113,7 +105,7 @@ class Patch(NamedTuple):
     stride: int
 
 
-@njit(cache=True)
+@part
 @no_type_check
 def patch_of(tile, width, height):
     """The pixels of a tile."""
@@ -122,7 +114,7 @@ def patch_of(tile, width, height):
     return Patch(tile % across * TILE, upper, min(upper + TILE, height) - 1, across * TILE)
 
 
-@njit(cache=True)
+@part
 @no_type_check
 def outline_of(records, r):
     """Centre, `root`, `root` times `slope`, `flat`, cut and opacity of a record."""
@@ -138,14 +130,14 @@ def outline_of(records, r):
     )
 
 
-@njit(cache=True)
+@part
 @no_type_check
 def colour_of(records, r):
     """Red, green, blue and depth of a record."""
     return records[r, RED], records[r, GREEN], records[r, BLUE], records[r, DEPTH]
 
 
-@njit(cache=True)
+@part
 @no_type_check
 def rows_of(records, r, patch):
     """The rows of a patch that a record may touch."""

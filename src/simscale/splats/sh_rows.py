@@ -7,9 +7,9 @@ vectors hold fifteen of them each: lane l of part j belongs to harmonic 5 j + l 
 from typing import no_type_check
 
 import numpy as np
-from numba import njit
 
 from simscale.splats.harmonics import CONSTANT
+from simscale.splats.kernels import part
 from simscale.splats.lane_moves import arrangement
 from simscale.splats.lanes import LANES, counting, larger, load_where, store_where
 
@@ -34,14 +34,14 @@ after_12 = arrangement([min(lane + 12, _LAST) for lane in range(LANES)])
 HALF, NONE = np.float32(0.5), np.float32(0)
 
 
-@njit(cache=True)
+@part
 @no_type_check
 def _in_part(j, each):
     """Flags of the lanes of part `j` that exist among `each` coefficients."""
     return counting() < np.float32(min(max(each - PART * j, 0), PART))
 
 
-@njit(cache=True)
+@part
 @no_type_check
 def write_colour(i, basis, sh_dc, sh_rest, each, place, out):
     """Writes red, green and blue of a Gaussian to `out` from `place` on; no less than 0.
@@ -64,7 +64,7 @@ def write_colour(i, basis, sh_dc, sh_rest, each, place, out):
     store_where(out, place, larger(colour + load_where(sh_dc, 3 * i, three) * CONSTANT + HALF, NONE), three)
 
 
-@njit(cache=True)
+@part
 @no_type_check
 def _pull_part(at, flags, basis, pull, sh_rest, g_rest):
     """Adds a part's gradient; returns, at each harmonic's first lane, the gradient by that harmonic."""
@@ -73,7 +73,7 @@ def _pull_part(at, flags, basis, pull, sh_rest, g_rest):
     return share + after_1(share) + after_2(share)
 
 
-@njit(cache=True)
+@part
 @no_type_check
 def pull_colour(i, basis, pull, sh_rest, each, g_rest):
     """Adds the gradient by a Gaussian's coefficients beyond the constant ones.

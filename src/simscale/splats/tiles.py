@@ -7,11 +7,12 @@ rows of tiles, which then deal out their own to tiles, each by itself.
 from typing import no_type_check
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
 from simscale.splats import records as rec
+from simscale.splats.kernels import kernel, part
 from simscale.splats.lanes import prefetch, take_ticket
-from simscale.splats.records import LOOPS, SPAN, TILE, Tiles
+from simscale.splats.records import SPAN, TILE, Tiles
 
 RADIX, PASSES = 11, 3
 """Bits of a depth that one sorting pass looks at, and passes until all are seen."""
@@ -19,7 +20,7 @@ AHEAD = 16
 """Records by which fetching runs ahead."""
 
 
-@njit(cache=True)
+@part
 @no_type_check
 def depth_order(seen):
     """Places of the records from near to far, in the low halves of integers; equal depths in order of the Gaussians."""
@@ -51,14 +52,14 @@ def depth_order(seen):
     return order
 
 
-@njit(cache=True)
+@part
 @no_type_check
 def _digit(entry, digit):
     """The bits of an entry's depth that a pass looks at."""
     return (entry >> np.uint64(32 + RADIX * digit)) & np.uint64((1 << RADIX) - 1)
 
 
-@njit(cache=True)
+@part
 @no_type_check
 def _by_rows(order, seen, spans, tile_rows):
     """Records and spans of each row of tiles in the order of depth, and where each row's begin."""
@@ -67,7 +68,8 @@ def _by_rows(order, seen, spans, tile_rows):
         for r in range(seen.starts[chunk], seen.ends[chunk]):
             for tile_row in range(seen.rows[r] & 0xFFFF, (seen.rows[r] >> SPAN) + 1):
                 starts[tile_row + 1] += 1
-    starts = np.cumsum(starts)
+    for tile_row in range(tile_rows):
+        starts[tile_row + 1] += starts[tile_row]
     free = starts.copy()
     entries = np.empty((starts[tile_rows], 2), np.int32)
     low = np.uint64(0xFFFFFFFF)
@@ -83,7 +85,7 @@ def _by_rows(order, seen, spans, tile_rows):
     return entries, starts
 
 
-@njit(cache=True)
+@part
 @no_type_check
 def _count_row(entries, counts):
     """How many records touch each tile of one row."""
@@ -92,7 +94,7 @@ def _count_row(entries, counts):
             counts[column] += 1
 
 
-@njit(cache=True)
+@part
 @no_type_check
 def _deal_row(entries, free, pairs):
     """Writes the records of each tile of one row, from the places `free` on."""
@@ -102,27 +104,42 @@ def _deal_row(entries, free, pairs):
             free[column] += 1
 
 
-@njit(cache=True, parallel=LOOPS)
+@part
+@no_type_check
+def _count_share(entries, row_starts, across, counts, ticket):
+    """One thread's share of the rows' counting."""
+    while True:
+        r = take_ticket(ticket)
+        if r >= row_starts.size - 1:
+            break
+        _count_row(entries[row_starts[r] : row_starts[r + 1]], counts[1 + r * across : 1 + (r + 1) * across])
+
+
+@part
+@no_type_check
+def _deal_share(entries, row_starts, across, free, pairs, ticket):
+    """One thread's share of the rows' dealing."""
+    while True:
+        r = take_ticket(ticket)
+        if r >= row_starts.size - 1:
+            break
+        _deal_row(entries[row_starts[r] : row_starts[r + 1]], free[r * across : (r + 1) * across], pairs)
+
+
+@kernel
 @no_type_check
 def list_tiles(seen, spans, width, height, threads):
     """The tiles' records, front to back; see `project` for `spans`."""
     across, tile_rows = (width + TILE - 1) // TILE, (height + TILE - 1) // TILE
     entries, row_starts = _by_rows(depth_order(seen), seen, spans, tile_rows)
-    counts = np.zeros(across * tile_rows + 1, np.int64)
-    tickets = np.zeros(2, np.int64)
+    starts = np.zeros(across * tile_rows + 1, np.int64)
+    first, second = np.zeros(1, np.int64), np.zeros(1, np.int64)
     for _ in prange(threads):
-        while True:
-            r = take_ticket(tickets[0:])
-            if r >= tile_rows:
-                break
-            _count_row(entries[row_starts[r] : row_starts[r + 1]], counts[1 + r * across : 1 + (r + 1) * across])
-    starts = np.cumsum(counts)
+        _count_share(entries, row_starts, across, starts, first)
+    for tile in range(across * tile_rows):
+        starts[tile + 1] += starts[tile]
     free = starts.copy()
-    pairs = np.empty(starts[-1], np.int32)
+    pairs = np.empty(starts[across * tile_rows], np.int32)
     for _ in prange(threads):
-        while True:
-            r = take_ticket(tickets[1:])
-            if r >= tile_rows:
-                break
-            _deal_row(entries[row_starts[r] : row_starts[r + 1]], free[r * across : (r + 1) * across], pairs)
+        _deal_share(entries, row_starts, across, free, pairs, second)
     return Tiles(pairs, starts)

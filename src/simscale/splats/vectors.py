@@ -3,47 +3,48 @@
 from typing import no_type_check
 
 import numpy as np
-from numba import njit
+
+from simscale.splats.kernels import part
 
 ONE, TWO = np.float32(1), np.float32(2)
 
 
-@njit(cache=True)
+@part
 @no_type_check
 def row(matrix, i):
     """Row of an array [* 3]."""
     return matrix[i, 0], matrix[i, 1], matrix[i, 2]
 
 
-@njit(cache=True)
+@part
 @no_type_check
 def dot(a, b):
     """Inner product."""
     return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 
 
-@njit(cache=True)
+@part
 @no_type_check
 def cross(a, b):
     """Vector product."""
     return a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]
 
 
-@njit(cache=True)
+@part
 @no_type_check
 def weighted(p, a, q, b):
     """The sum p a + q b."""
     return p * a[0] + q * b[0], p * a[1] + q * b[1], p * a[2] + q * b[2]
 
 
-@njit(cache=True)
+@part
 @no_type_check
 def by_parts(a, b):
     """Products of the parts."""
     return a[0] * b[0], a[1] * b[1], a[2] * b[2]
 
 
-@njit(cache=True)
+@part
 @no_type_check
 def into(v, matrix):
     """The row vector v times a matrix of three rows."""
@@ -54,7 +55,7 @@ def into(v, matrix):
     )
 
 
-@njit(cache=True)
+@part
 @no_type_check
 def rotation_of(w, x, y, z):
     """Rows of the rotation of a unit quaternion."""
@@ -65,7 +66,7 @@ def rotation_of(w, x, y, z):
     )
 
 
-@njit(cache=True)
+@part
 @no_type_check
 def quat_pull(w, x, y, z, g):
     """Gradient by the quaternion of `rotation_of`, from that by the rotation's rows."""
