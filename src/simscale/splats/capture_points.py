@@ -105,18 +105,19 @@ def seen_points(
     xyz, known = moved(measured, whose, capture.agents, from_us=when, to_us=then)
     lens, (w, h) = lens_at(capture.frames, frame, width), size_at(capture.frames, frame, width)
     pixel, depth = projected(xyz, capture.frames.world_from_camera[frame], lens)
+    pixel = pixel.astype(np.float32)  # before the test: what is inside must still be when it is rounded
     inside = known & (depth > NEAREST) & (pixel > -0.5).all(1) & (pixel[:, 0] < w - 0.5) & (pixel[:, 1] < h - 0.5)
     index = np.flatnonzero(inside)
     index = index[~_hidden(pixel[index], depth[index], w, h)]
     return Seen(
         index=index + span.start,
-        pixel=pixel[index].astype(np.float32),
+        pixel=pixel[index],
         depth=depth[index].astype(np.float32),
         xyz=xyz[index].astype(np.float32),
     )
 
 
-def _hidden(pixel: Float[Array, "m 2"], depth: Float[Array, " m"], width: int, height: int) -> Bool[Array, " m"]:
+def _hidden(pixel: Float32[Array, "m 2"], depth: Float[Array, " m"], width: int, height: int) -> Bool[Array, " m"]:
     """Which points lie clearly behind the nearest one in their patch or in one beside it."""
     side = width / PATCHES
     rows = int(np.ceil(height / side))
