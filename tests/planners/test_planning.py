@@ -43,6 +43,14 @@ def test_plans_are_the_same_twice_alone_and_in_a_batch(model, seen):
     np.testing.assert_allclose(alone.xy[0], whole.xy[2], rtol=1e-4, atol=1e-4)
 
 
+def test_planning_trains_nothing_and_reads_images_of_either_kind(model, seen):
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    model.train()
+    whole = plan(model, seen)
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+    same_plans(plan(model, Observations(rgb=seen.rgb / np.float32(255), status=seen.status)), whole)
+
+
 def test_the_seed_decides_for_those_that_draw_and_for_nobody_else(model, seen):
     kind = next(kind for kind in PLANNERS.values() if isinstance(model.config, type(kind.presets["nano"])))
     one, other = plan(model, seen, seed=1), plan(model, seen, seed=2)

@@ -7,7 +7,7 @@ import pytest
 
 from rendered import plain_folder
 from simscale.dataset.mixture import Mixture
-from simscale.planners import predict, read_checkpoint
+from simscale.planners import Observations, plan, read_checkpoint
 from simscale.planners.diffusiondrive import town_anchors
 from simscale.train import TrainConfig
 from simscale.train.loop import CHECKPOINT, METRICS, train
@@ -47,7 +47,7 @@ def test_stopped_and_started_again_it_is_the_undisturbed_training(config, tmp_pa
     anchors = model._trajectory_head.plan_anchor.detach()
     np.testing.assert_array_equal(anchors, town_anchors(), err_msg="anchors are not taught")
     rgb = np.random.default_rng(0).integers(0, 256, (3, 3, 64, 256), dtype=np.uint8)
-    status = np.ones((3, 8))
-    plans = predict(model, rgb, status)
-    np.testing.assert_array_equal(plans, predict(model, rgb, status))
-    np.testing.assert_allclose(plans, predict(model, rgb, status, batch=1), rtol=1e-4, atol=1e-4)
+    seen = Observations(rgb=rgb, status=np.ones((3, 8)))
+    plans = plan(model, seen)
+    np.testing.assert_array_equal(plans.xy, plan(model, seen).xy)
+    np.testing.assert_allclose(plans.xy, plan(model, seen, batch=1).xy, rtol=1e-4, atol=1e-4)

@@ -14,10 +14,10 @@ from simscale.dataset.files import write_new
 from simscale.dataset.renderers import RENDERERS
 from simscale.dataset.sensors import SENSORS
 from simscale.dataset.streets import check_apart, street_of
-from simscale.evaluate.starts import POSE_STEPS, POSES, Split, Start
+from simscale.evaluate.starts import Split, Start
 from simscale.planners.checkpoint import CheckpointInfo, read_checkpoint
-from simscale.planners.registry import predict
-from simscale.scene import DT, BadInput, Plan
+from simscale.planners.planning import Observations, plan
+from simscale.scene import BadInput, Plan
 
 Array = np.ndarray
 
@@ -54,8 +54,7 @@ class Checkpoint:
         """Plans of 4 s: 8 poses, or 40 where the planner chooses from a vocabulary."""
         seen = [self.see(start) for start in starts]
         rgb, status = np.stack([image for image, _ in seen]), np.stack([told for _, told in seen])
-        poses = predict(self._model, rgb, status, batch=len(starts)).astype(np.float64)
-        return Plan(xy=poses[..., :2], yaw=poses[..., 2], dt=POSES * POSE_STEPS * DT / poses.shape[1])
+        return plan(self._model, Observations(rgb=rgb, status=status), batch=len(starts))
 
     def see(self, start: Start) -> tuple[UInt8[Array, "3 h w"], Float32[Array, "8"]]:
         """What the planner reads of a start: the stitched image, and the status."""

@@ -5,7 +5,7 @@ from simscale.planners.ltf import Ltf, LtfConfig, LtfOutput
 from simscale.planners.ltf_loss import LtfLoss, LtfLossConfig, LtfTargets, ltf_loss
 from simscale.planners.planning import Observations, plan
 from simscale.planners.published import read_published
-from simscale.planners.registry import PLANNERS, PlannerKind, predict, unit_rgb
+from simscale.planners.registry import PLANNERS, PlannerKind, unit_rgb
 
 __all__ = [
     "PLANNERS",
@@ -21,7 +21,6 @@ __all__ = [
     "PlannerKind",
     "ltf_loss",
     "plan",
-    "predict",
     "read_checkpoint",
     "read_info",
     "read_published",

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from simscale.planners.ddim import STEPS, alphas_of, ddim_step, noised, point_embedding, sinusoid
-from simscale.planners.perception import NANO_TRUNK, POSE, Perception, PerceptionConfig, PerceptionOutput
+from simscale.planners.perception import NANO_TRUNK, POSE, TINY_TRUNK, Perception, PerceptionConfig, PerceptionOutput
 from simscale.planners.trunk import TrunkConfig, resized
 
 FIRST_XY = (-1.2, -20.0)
@@ -95,6 +95,9 @@ PUBLISHED_LIDAR = DiffusionDriveConfig(trunk=TrunkConfig(image_size=(256, 1024),
 
 BASE256 = DiffusionDriveConfig(trunk=TrunkConfig(image_size=(256, 1024)))
 """The same parameters as SimScale's at half the resolution (ours)."""
+
+TINY = DiffusionDriveConfig(trunk=TINY_TRUNK, width=128, hidden=512, decoder_layers=2, decoder_heads=4, point_width=32)
+"""Between `NANO` and `BASE256` (ours)."""
 
 NANO = DiffusionDriveConfig(
     trunk=replace(NANO_TRUNK, widths=(16, 32, 64, 96), fusion_expansion=2),

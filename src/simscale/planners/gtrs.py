@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from simscale.planners.gtrs_head import IMITATION, METRICS, VocabularyHead
-from simscale.planners.perception import BOX, NANO_TRUNK, STATUS
+from simscale.planners.perception import BOX, NANO_TRUNK, STATUS, TINY_TRUNK
 from simscale.planners.trunk import Trunk, TrunkConfig, resized
 from simscale.planners.vovnet import VovConfig, VovTrunk
 
@@ -129,19 +129,7 @@ BASE256 = GtrsConfig(
 """At NAVSIM's resolution (ours)."""
 
 TINY = GtrsConfig(
-    trunk=TrunkConfig(
-        image_size=(128, 512),
-        bev_size=128,
-        widths=(32, 64, 128, 256),
-        depths=(2, 2, 2, 2),
-        image_tokens=(4, 16),
-        bev_tokens=(4, 4),
-        fusion_layers=1,
-        dropout=0.0,
-        neck_width=32,
-        position_std=0.5,
-        linear_std=None,
-    ),
+    trunk=TINY_TRUNK,
     width=128,
     hidden=256,
     decoder_layers=2,

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from simscale.planners.perception import NANO_TRUNK, POSE, Perception, PerceptionConfig, PerceptionOutput
+from simscale.planners.perception import NANO_TRUNK, POSE, TINY_TRUNK, Perception, PerceptionConfig, PerceptionOutput
 from simscale.planners.trunk import TrunkConfig
 
 
@@ -48,6 +48,9 @@ NANO = LtfConfig(
     bev_map_size=(64, 128),
 )
 """The same planner for one CPU (ours), about 1.2 million parameters."""
+
+TINY = LtfConfig(trunk=TINY_TRUNK, width=128, hidden=512, decoder_layers=2, decoder_heads=4)
+"""Between `NANO` and `PUBLISHED_NAVSIM` (ours)."""
 
 
 class TrajectoryHead(nn.Module):

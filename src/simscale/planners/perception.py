@@ -9,7 +9,7 @@ Agrees with `TransfuserModel` of the reference (planners.md, section 2) to the p
 """
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Float
@@ -68,6 +68,16 @@ NANO_TRUNK = TrunkConfig(
 )
 """A trunk for one CPU (ours). Without dropout a step draws no random numbers; fusion layers that start larger than the
 reference's learn from the first steps on, all that a short training has."""
+
+TINY_TRUNK = replace(
+    NANO_TRUNK,
+    image_size=(128, 512),
+    bev_size=128,
+    widths=(32, 64, 128, 256),
+    depths=(2, 2, 2, 2),
+    image_tokens=(4, 16),
+)
+"""A trunk for a patient CPU (ours), between NANO_TRUNK and the reference's."""
 
 
 class AgentHead(nn.Module):

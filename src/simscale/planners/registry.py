@@ -1,20 +1,17 @@
-"""The planners by name, and how any of them is asked."""
+"""The planners by name."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
-from jaxtyping import Float32, Shaped
+from jaxtyping import Shaped
 from torch import nn
 
 from simscale.planners import diffusiondrive, gtrs, ltf
 from simscale.planners.diffusiondrive_loss import DiffusionDriveLossConfig, diffusiondrive_loss
 from simscale.planners.gtrs_loss import GtrsLossConfig, gtrs_loss
 from simscale.planners.ltf_loss import LtfLossConfig, ltf_loss
-
-Array = np.ndarray
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +39,9 @@ PLANNERS: dict[str, PlannerKind] = {
         loss_config=LtfLossConfig(),
         presets={
             "nano": ltf.NANO,
+            "tiny": ltf.TINY,
             "navsim": ltf.PUBLISHED_NAVSIM,
+            "base256": ltf.PUBLISHED_NAVSIM,
             "simscale": ltf.PUBLISHED_SIMSCALE,
             "navsim_lidar": ltf.PUBLISHED_TRANSFUSER,
         },
@@ -60,6 +59,7 @@ PLANNERS: dict[str, PlannerKind] = {
         loss_config=DiffusionDriveLossConfig(),
         presets={
             "nano": diffusiondrive.NANO,
+            "tiny": diffusiondrive.TINY,
             "base256": diffusiondrive.BASE256,
             "simscale": diffusiondrive.PUBLISHED_SIMSCALE,
             "hustvl_lidar": diffusiondrive.PUBLISHED_LIDAR,
@@ -90,32 +90,6 @@ PLANNERS: dict[str, PlannerKind] = {
         chooses=True,
     ),
 }
-
-
-def predict(
-    model: nn.Module, rgb: Shaped[Array, "b 3 h w"], status: Shaped[Array, "b 8"], *, batch: int = 32
-) -> Float32[Array, "b t 3"]:
-    """Plans of a camera-only planner: x, y (m), heading (rad) in the ego frame.
-
-    The model is put into evaluation mode and stays there. On one thread the same images give the same plans, to the
-    bit where they come in the same batches.
-
-    Args:
-        model: A planner of `PLANNERS`.
-        rgb: Stitched cameras, uint8, or float in [0, 1].
-        status: Command, velocity and acceleration of each sample.
-        batch: Samples at once.
-    """
-    model.eval()
-    device = next(model.parameters()).device
-    assert len(rgb) == len(status) > 0
-    plans = []
-    with torch.inference_mode():
-        for begin in range(0, len(rgb), batch):
-            images = unit_rgb(torch.from_numpy(np.ascontiguousarray(rgb[begin : begin + batch])).to(device))
-            states = torch.from_numpy(np.asarray(status[begin : begin + batch], dtype=np.float32)).to(device)
-            plans.append(model(images, states).trajectory.cpu().numpy())
-    return np.concatenate(plans)
 
 
 def unit_rgb(rgb: Shaped[torch.Tensor, "b 3 h w"]) -> Shaped[torch.Tensor, "b 3 h w"]:
