@@ -91,3 +91,11 @@ def test_a_rig_that_lacks_a_camera_is_refused_by_name():
     scene = changed(straight_scene(), cameras=chosen(navsim_rig(), "CAM_F0", "CAM_R0"))
     with pytest.raises(BadInput, match=r"CAM_F0, CAM_R0 without CAM_L0"):
         view_of(scene, SIZE)
+
+
+def test_a_rig_of_other_cameras_is_seen_as_navsims_would_see():
+    rig = navsim_rig()
+    other = dataclasses.replace(rig, name=tuple(f"ring_{i}" for i in range(len(rig.name))))
+    view = view_of(changed(straight_scene(), cameras=other), SIZE)
+    expected = view_of(changed(straight_scene(), cameras=rig), SIZE)
+    np.testing.assert_array_equal(view.ego_from_camera, expected.ego_from_camera)

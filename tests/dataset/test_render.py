@@ -96,7 +96,7 @@ def test_two_experts_see_one_image(world, tmp_path):
 
 
 def test_a_run_that_was_stopped_goes_on_to_the_same_bytes(world, tmp_path, monkeypatch):
-    monkeypatch.setattr("simscale.cli.rendering.ITEMS_A_UNIT", 3)
+    monkeypatch.setattr("simscale.cli.rendering.ITEMS_A_UNIT", {"ltf": 3, "full": 3})
     sources = logged_sources([world / "town"])
     calm = rendered(sources, tmp_path / "calm")
 
@@ -114,7 +114,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bytes(world, tmp_path, monke
 def test_the_digest_does_not_depend_on_the_units(world, tmp_path, monkeypatch):
     sources = sample_sources(world / "samples")
     whole = rendered(sources, tmp_path / "whole").digest
-    monkeypatch.setattr("simscale.cli.rendering.ITEMS_A_UNIT", 2)
+    monkeypatch.setattr("simscale.cli.rendering.ITEMS_A_UNIT", {"ltf": 2, "full": 2})
     assert rendered(sources, tmp_path / "pieces").digest == whole
 
 

@@ -4,6 +4,7 @@ A unit is a few dozen images of one log. Its files depend on the scene, the scen
 so any number of workers, in any order, leaves the same bytes; an interrupted run goes on where it stopped.
 """
 
+import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -27,8 +28,8 @@ from simscale.engine.units import Finished, Unit, units_of
 from simscale.render import Trust
 from simscale.render.trust import trust_summary
 
-ITEMS_A_UNIT = 64
-"""Images (or sets of them) that are done, committed and, after a crash, done again as a whole: a second or two."""
+ITEMS_A_UNIT = {"ltf": 64, "full": 16}
+"""Images, or sets of them, that are done, committed and, after a crash, done again as a whole: a few seconds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +159,7 @@ def _units(source: Source, configuration: dict[str, Any], asset: str) -> list[Un
     """Units whose keys do not depend on the other logs of the run."""
     own = {name: configuration[name] for name in ("stage", "version", "renderer", "sensors")}
     own |= {"asset": asset, "log": source.sha256, "dataset": source.digest}
-    return units_of(source.items, size=ITEMS_A_UNIT, configuration=own)
+    return units_of(source.items, size=ITEMS_A_UNIT[own["sensors"]["name"]], configuration=own)
 
 
 def _work(
@@ -172,11 +173,13 @@ def _work(
     alone: bool,
 ) -> Finished:
     """Renders one unit and leaves its files in `unfinished`."""
-    if not alone:  # every core has a process of its own
-        numba.set_num_threads(1)
     source = sources[_log_of(unit.items[0], sources)]
     scene = scene_at(source.path, source.sha256)
     draws = RENDERERS[renderer](scene, source.path.parent, rays=sensors.rays, assets=assets)
+    if not alone:  # every core has a process of its own
+        numba.set_num_threads(1)
+        if "torch" in sys.modules:
+            sys.modules["torch"].set_num_threads(1)
     rendered = []
     for item in unit.items:
         with during(item, "render"):

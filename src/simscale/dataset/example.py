@@ -13,6 +13,7 @@ from simscale.dataset.command import status_of
 from simscale.dataset.moment import Moment
 from simscale.dataset.targets import agent_targets, bev_semantic_map
 from simscale.render import Renderer, navsim_rig, planner_view, stitched
+from simscale.render.panorama import PLANNER_CAMERAS
 from simscale.scene import BadInput, Cameras, CarState, RoadMap, Scene, Tracks
 
 Array = np.ndarray
@@ -45,17 +46,19 @@ def rig_of(scene: Scene) -> Cameras:
 
 
 def view_of(scene: Scene, size: tuple[int, int]) -> Cameras:
-    """The planner's view from the scene's rig.
+    """The planner's view from the scene's rig, or, from a rig with other cameras, as NAVSIM's would show it.
 
     Args:
-        scene: Whose rig.
+        scene: Whose rig. One that has none of NAVSIM's front cameras gets them where NAVSIM's cars have them.
         size: Height and width of the planner's image.
 
     Raises:
-        BadInput: The rig lacks a camera that the planner wants.
+        BadInput: The rig has some of these cameras, and lacks another.
     """
     rig = rig_of(scene)
-    lacking = [name for name in ("CAM_L0", "CAM_F0", "CAM_R0") if name not in rig.name]
+    if not set(PLANNER_CAMERAS) & set(rig.name):
+        rig = navsim_rig()
+    lacking = [name for name in PLANNER_CAMERAS if name not in rig.name]
     if lacking:
         raise BadInput(scene.id, "cameras", f"{', '.join(rig.name)} without {', '.join(lacking)}", "what planners see")
     return planner_view(rig, size)

@@ -9,7 +9,8 @@ from jaxtyping import UInt8
 
 from simscale.dataset.example import lights_at, pose_of, rig_of, view_of
 from simscale.dataset.moment import Moment
-from simscale.render import Image, Renderer, Trust, joined_trust, navsim_rig, scaled, stitched
+from simscale.render import Image, Renderer, Trust, joined_trust, scaled, stitched
+from simscale.render.panorama import PLANNER_CAMERAS
 from simscale.render.rigs import chosen
 from simscale.scene import BadInput, Scene
 
@@ -24,7 +25,7 @@ class Sensors:
     """A profile."""
 
     name: str
-    cameras: tuple[str, ...]
+    cameras: tuple[str, ...]  # none: all of the rig
     size: tuple[int, int]  # height and width of each image
     stitched: bool  # one image, in which the cameras' crops stand side by side as a planner reads them
     rays: int  # along the side of a pixel: 2 smooths small images
@@ -32,10 +33,10 @@ class Sensors:
 
 
 SENSORS = {
-    "ltf": Sensors(name="ltf", cameras=("CAM_L0", "CAM_F0", "CAM_R0"), size=(64, 256), stitched=True, rays=2),
-    "full": Sensors(name="full", cameras=navsim_rig().name, size=(270, 480), stitched=False, rays=1),
+    "ltf": Sensors(name="ltf", cameras=PLANNER_CAMERAS, size=(64, 256), stitched=True, rays=2),
+    "full": Sensors(name="full", cameras=(), size=(270, 480), stitched=False, rays=1),
 }
-"""LTF's view in nano's size, and all cameras of the rig at a quarter of theirs."""
+"""LTF's view in nano's size, and all cameras of the scene's rig at a quarter of NAVSIM's size."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,12 +61,13 @@ def images_of(moment: Moment, scene: Scene, *, renderer: Renderer, sensors: Sens
         images = renderer.render(view_of(scene, sensors.size), pose, moment.tracks, lights)
         return [_encoded("+".join(sensors.cameras), stitched(images), sensors.quality, trust_of(images))]
     rig = rig_of(scene)
-    lacking = [name for name in sensors.cameras if name not in rig.name]
+    names = sensors.cameras or rig.name
+    lacking = [name for name in names if name not in rig.name]
     if lacking:
         raise BadInput(scene.id, "cameras", f"{', '.join(rig.name)} without {', '.join(lacking)}", "the profile's")
     height, width = sensors.size
-    cameras = scaled(chosen(rig, *sensors.cameras), size=(width, height))
-    drawn = zip(sensors.cameras, renderer.render(cameras, pose, moment.tracks, lights), strict=True)
+    cameras = scaled(chosen(rig, *names), size=(width, height))
+    drawn = zip(names, renderer.render(cameras, pose, moment.tracks, lights), strict=True)
     return [_encoded(name, stitched((image,)), sensors.quality, image.trust) for name, image in drawn]
 
 
