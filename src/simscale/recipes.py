@@ -7,7 +7,7 @@ from pathlib import Path
 from simscale.dataset.mixture import Mixture
 from simscale.evaluate.seeds import TRAIN_SEEDS, VALIDATION_SEEDS
 from simscale.train.config import TrainConfig
-from simscale.train.schedule import Epochs
+from simscale.train.published_schedules import PUBLISHED_SCHEDULES
 
 ARMS = {"real-only": False, "co-trained": True}
 """What an experiment compares: are simulated examples taught as well? Both train for the same number of steps."""
@@ -29,18 +29,29 @@ def co_trained() -> TrainConfig:
 
 
 def ltf_navsim() -> TrainConfig:
-    """The published LTF at 256 x 1024 with its own optimiser (planners.md 2): Adam, 1e-4, batches of 64."""
+    """The published LTF at 256 x 1024 with its own optimiser (planners.md 2): Adam, 1e-4, batches of 64.
+
+    The number of steps is 100 epochs of the 85,109 real examples of navtrain.
+    """
     return replace(
         co_trained(),
         name="ltf_navsim",
         preset="navsim",
+        steps=100 * 1330,
         batch=64,
         optimiser="adam",
-        learning_rate=1e-4,
-        schedule="constant",
+        learning_rate=PUBLISHED_SCHEDULES["ltf"].peak,
+        schedule=PUBLISHED_SCHEDULES["ltf"].course,
         warm_up=0,
         auxiliary=1.0,
+        clip=None,
     )
+
+
+def ltf_simscale() -> TrainConfig:
+    """SimScale's LTF at 512 x 2048, as it is co-trained: 8 times 64 a batch, at the root of eight times the rate."""
+    rate = PUBLISHED_SCHEDULES["ltf_simscale"].peak
+    return replace(ltf_navsim(), name="ltf_simscale", preset="simscale", steps=100 * 167, batch=512, learning_rate=rate)
 
 
 def diffusiondrive() -> TrainConfig:
@@ -60,9 +71,9 @@ def diffusiondrive_simscale() -> TrainConfig:
         steps=100 * 167,
         batch=512,
         optimiser="adam",
-        learning_rate=6e-4,
+        learning_rate=PUBLISHED_SCHEDULES["diffusiondrive"].peak,
         weight_decay=1e-4,
-        schedule=Epochs(count=100, warm_up=3, least=1e-6),
+        schedule=PUBLISHED_SCHEDULES["diffusiondrive"].course,
         auxiliary=1.0,
         clip=None,
     )
@@ -86,8 +97,8 @@ def gtrs_simscale() -> TrainConfig:
         steps=50 * 242,
         batch=352,
         optimiser="adam",
-        learning_rate=4e-4,
-        schedule=Epochs(count=50, warm_up=3, least=1e-8),
+        learning_rate=PUBLISHED_SCHEDULES["gtrs"].peak,
+        schedule=PUBLISHED_SCHEDULES["gtrs"].course,
         auxiliary=1.0,
         legacy_mean=True,
         clip=None,
@@ -104,8 +115,8 @@ def hydra_mdp() -> TrainConfig:
         imitate="all",
         steps=20 * 162,
         batch=528,
-        learning_rate=2e-4,
-        schedule="constant",
+        learning_rate=PUBLISHED_SCHEDULES["gtrs_nvlabs"].peak,
+        schedule=PUBLISHED_SCHEDULES["gtrs_nvlabs"].course,
         warm_up=0,
         legacy_mean=False,
     )
@@ -115,6 +126,7 @@ RECIPES: dict[str, Callable[[], TrainConfig]] = {
     "real_only": real_only,
     "co_trained": co_trained,
     "ltf_navsim": ltf_navsim,
+    "ltf_simscale": ltf_simscale,
     "diffusiondrive": diffusiondrive,
     "diffusiondrive_simscale": diffusiondrive_simscale,
     "gtrs": gtrs,

@@ -27,7 +27,7 @@ from simscale.planners.ltf import LtfOutput
 from simscale.planners.ltf_loss import LtfLossConfig, LtfTargets, ltf_loss
 from simscale.render.panorama import PLANNER_CAMERAS
 from simscale.scene import BadInput, CarState, RoadKind, RoadMap, TrackKind, Tracks
-from simscale.train.schedules import PUBLISHED_SCHEDULES
+from simscale.train.published_schedules import PUBLISHED_SCHEDULES
 
 Array = np.ndarray
 

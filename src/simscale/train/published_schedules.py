@@ -7,6 +7,7 @@ where `share_counts`.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 from simscale.train.schedule import Epochs
 
@@ -22,11 +23,19 @@ class EpochSchedule:
     image_encoder_share: float = 1.0  # of the rate, for the image backbone, where it counts
     share_counts: bool = False  # `lr_mult` has no effect in the reference
 
+    @property
+    def course(self) -> Epochs | Literal["constant"]:
+        """As `TrainConfig.schedule` has it."""
+        if self.floor is None:
+            return "constant"
+        return Epochs(count=self.epochs, warm_up=self.warm_up, least=self.floor)
+
     def rate(self, epoch: int) -> float:
         """Learning rate of an epoch, the first of which is 0."""
-        if self.floor is None:
+        course = self.course
+        if course == "constant":
             return self.peak * min((epoch + 1) / max(self.warm_up, 1), 1.0)
-        return Epochs(count=self.epochs, warm_up=self.warm_up, least=self.floor).rate_at(epoch, self.peak)
+        return course.rate_at(epoch, self.peak)
 
     def image_encoder_rate(self, epoch: int) -> float:
         """... of the image backbone."""

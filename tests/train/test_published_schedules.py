@@ -2,7 +2,7 @@ import itertools
 
 import pytest
 
-from simscale.train.schedules import PUBLISHED_SCHEDULES, EpochSchedule
+from simscale.train.published_schedules import PUBLISHED_SCHEDULES, EpochSchedule
 
 
 def test_a_rate_rises_to_its_peak_and_falls_to_its_floor():
