@@ -89,14 +89,16 @@ def answer_of(experiment: Experiment, results: dict[str, dict[str, Any]]) -> dic
 def lines_of(answer: dict[str, Any]) -> list[str]:
     """The answer for people."""
     lines = []
+    width = 2 + max(len(agent) for agents in answer["scores"].values() for agent in agents)
     for split, agents in answer["scores"].items():
         keys = _keys(split)
-        lines.append(f"{split:24s}" + "".join(f"{key:>20s}" for key in keys))
+        lines.append(split.ljust(width) + "".join(f"{key:>20s}" for key in keys))
         for agent, row in agents.items():
-            lines.append(f"  {agent:22s}" + "".join(f"{_cell(row, key):>20s}" for key in keys))
+            lines.append(f"  {agent}".ljust(width) + "".join(f"{_cell(row, key):>20s}" for key in keys))
     for name, gain in answer["gains"].items():
         low, high = (_number(bound) for bound in gain["interval"])
-        lines.append(f"co-trained minus real only, {name}: {gain['gain']:+.1f}, 95 % over seeds [{low}, {high}]")
+        over = f"95 % over seeds [{low}, {high}]" if len(gain["differences"]) > 1 else "one seed, which proves nothing"
+        lines.append(f"co-trained minus real only, {name}: {gain['gain']:+.1f}, {over}")
     return lines
 
 
