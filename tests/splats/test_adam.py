@@ -1,9 +1,10 @@
 """Sparse Adam against torch's."""
 
+import numpy as np
 import torch
 from drawn import crowd
 
-from simscale.splats.adam import Momenta, sparse_adam
+from simscale.splats.adam import Momenta, sparse_adam, step_numba, step_torch
 
 RATES = {"means": 1e-2, "log_scales": 2e-2, "quats": 1e-3, "logit_opacity": 5e-2, "sh_dc": 3e-3, "sh_rest": 1e-4}
 
@@ -35,3 +36,20 @@ def test_who_was_not_seen_stays_and_keeps_its_momentum():
     assert torch.equal(gaussians.quats, before.quats)
     assert not momenta.first["means"][~seen].any()
     torch.testing.assert_close(momenta.at(seen).first["means"], torch.full((int(seen.sum()), 3), 0.1))
+
+
+def test_torch_moves_gaussians_as_the_kernel_does():
+    random = torch.Generator().manual_seed(3)
+    value, first = torch.randn(2, 500, 8, 3, generator=random)
+    second = torch.rand(500, 8, 3, generator=random)
+    ours, theirs = [value, first, second], [value.clone(), first.clone(), second.clone()]
+    numbers = tuple(np.float32(number) for number in (1e-2, 0.9, 0.999, 1e-15))
+    for _ in range(5):
+        seen = torch.rand(500, generator=random) < 0.5
+        slope = torch.randn(value.shape, generator=random) * seen[:, None, None]
+        before = theirs[0].clone()
+        step_numba((ours[0], slope, *ours[1:]), seen, numbers)
+        step_torch((theirs[0], slope, *theirs[1:]), seen, numbers)
+        assert torch.equal(theirs[0][~seen], before[~seen])
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-6)

@@ -67,12 +67,30 @@ def sparse_adam(
     for name, value in gaussians.tensors().items():
         if value.grad is None or not value.numel() or name not in rates:
             continue
-        moved = (value, value.grad.contiguous(), momenta.first[name], momenta.second[name])
+        moved = (value.detach(), value.grad.contiguous(), momenta.first[name], momenta.second[name])
         assert all(tensor.is_contiguous() for tensor in moved), name
-        flat = tuple(tensor.detach().numpy().reshape(-1) for tensor in moved)
         size = rates[name] * correction / (1 - beta1**step)
         numbers = tuple(np.float32(number) for number in (size, beta1, beta2, eps * correction))
-        _step(flat, seen.numpy(), numbers, get_num_threads())
+        if value.device.type == "cpu":
+            step_numba(moved, seen, numbers)
+        else:
+            step_torch(moved, seen, numbers)
+
+
+def step_numba(moved: tuple[Tensor, ...], seen: Bool[Tensor, " n"], numbers: tuple[np.float32, ...]) -> None:
+    """Adam on one parameter, its gradient and momenta, on a CPU."""
+    flat = tuple(tensor.numpy().reshape(-1) for tensor in moved)
+    _step(flat, seen.numpy(), numbers, get_num_threads())
+
+
+def step_torch(moved: tuple[Tensor, ...], seen: Bool[Tensor, " n"], numbers: tuple[np.float32, ...]) -> None:
+    """The same in plain torch: for CUDA, and what tests compare with. It waits for no device."""
+    value, slope, first, second = moved
+    size, beta1, beta2, eps = map(float, numbers)
+    own = seen.reshape(-1, *[1] * (value.dim() - 1))
+    first.copy_(torch.where(own, beta1 * first + (1 - beta1) * slope, first))
+    second.copy_(torch.where(own, beta2 * second + (1 - beta2) * slope * slope, second))
+    value.sub_(torch.where(own, size * first / (second.sqrt() + eps), 0))
 
 
 @contracted_part
