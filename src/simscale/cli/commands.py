@@ -292,6 +292,8 @@ class Reconstruct:
     """Every n-th instant is kept from training and scored; 0 trains on all."""
     strategy: Literal["mcmc", "default"] = "mcmc"
     """How Gaussians multiply."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where it trains; auto is cuda where there is one and gsplat is installed, which gives other bytes each time."""
     lpips: Path | None = None
     """Folder with the weights of LPIPS, where a user has them: alexnet-owt-7be5be79.pth and alex.pth."""
     seed: int = 0

@@ -9,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from simscale import __version__
 from simscale.cli.commands import Reconstruct
 from simscale.cli.speech import give, say
@@ -18,6 +20,7 @@ from simscale.scene import BadInput
 from simscale.splats.capture import Capture
 from simscale.splats.capture_source import capture_of
 from simscale.splats.files_writing import write_bytes
+from simscale.splats.gsplat_backend import missing_gsplat
 from simscale.splats.held_out import Perceptual
 from simscale.splats.lpips import perceptual_of
 from simscale.splats.preview import preview_rows
@@ -34,14 +37,14 @@ UNFINISHED = "unfinished"
 
 def run(command: Reconstruct) -> int:
     """Writes one asset folder."""
-    settings = settings_of(command)
+    settings, device = settings_of(command), device_of(command.device)
     capture = capture_of(command.src, hold_out_every=command.hold_out_every)
     say(sentence_of(capture))
     result = _kept(command.out, key_of(capture, settings))
     if result is None:
         perceptual = None if command.lpips is None else perceptual_of(command.lpips)
-        made = _reconstructed(capture, settings, command.out, perceptual)
-        result = _written(made, capture, settings, command)
+        made = _reconstructed(capture, settings, command.out, perceptual, device)
+        result = _written(made, capture, settings, command, device)
     for line in lines_of(result):
         say(line)
     say(f"{command.out}: asset and {PREVIEW}")
@@ -78,6 +81,18 @@ def settings_of(command: Reconstruct) -> ReconstructSettings:
     )
 
 
+def device_of(asked: str) -> torch.device:
+    """Where to train.
+
+    Raises:
+        BadInput: CUDA was asked for, and cannot be used.
+    """
+    reason = missing_gsplat() if asked != "cpu" else None
+    if asked == "cuda" and reason is not None:
+        raise BadInput("command line", "--device", asked, f"auto or cpu: {reason}")
+    return torch.device("cpu" if asked == "cpu" or reason is not None else "cuda")
+
+
 def sentence_of(capture: Capture) -> str:
     """What was recognised."""
     frames, held = capture.frames, int(capture.frames.held_out.sum())
@@ -88,7 +103,7 @@ def sentence_of(capture: Capture) -> str:
 
 
 def _reconstructed(
-    capture: Capture, settings: ReconstructSettings, out: Path, perceptual: Perceptual | None
+    capture: Capture, settings: ReconstructSettings, out: Path, perceptual: Perceptual | None, device: torch.device
 ) -> Reconstruction:
     out.mkdir(parents=True, exist_ok=True)
     with ExitStack() as open_bars:
@@ -96,6 +111,7 @@ def _reconstructed(
             capture,
             settings,
             clock=time.monotonic,
+            device=device,
             kept=out / UNFINISHED,
             perceptual=perceptual,
             tell=_teller(open_bars, settings),
@@ -125,7 +141,7 @@ def _teller(open_bars: ExitStack, settings: ReconstructSettings) -> Callable[[Ne
 
 
 def _written(
-    made: Reconstruction, capture: Capture, settings: ReconstructSettings, command: Reconstruct
+    made: Reconstruction, capture: Capture, settings: ReconstructSettings, command: Reconstruct, device: torch.device
 ) -> dict[str, Any]:
     result = {
         "command": "reconstruct",
@@ -144,7 +160,7 @@ def _written(
     rows = preview_rows(made.street, made.held_out, near=settings.near_plane)
     if rows:
         write_bytes(command.out / PREVIEW, strip_png(rows))
-    result |= {"asset": digest, "key": key_of(capture, settings)}
+    result |= {"asset": digest, "key": key_of(capture, settings), "device": device.type}
     write_whole(command.out / MANIFEST, json.dumps(result, indent=1).encode() + b"\n")
     shutil.rmtree(command.out / UNFINISHED, ignore_errors=True)
     return result

@@ -1,4 +1,7 @@
-"""Checkpoints of a run: an asset with everything that training remembers, so that it goes on to the bit."""
+"""Checkpoints of a run: an asset with everything that training remembers, so that it goes on to the bit.
+
+They say nothing of a device: a run that began on one may go on on another.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,11 +64,12 @@ def read_checkpoint(folder: Path, training: Training, *, key: str) -> Left | Non
     said = asset.description
     if said.get("key") != key:
         raise BadInput(folder, "run", "of another source or other settings", "the same command, or another --out")
+    tensors = {name: value.to(training.device) for name, value in asset.tensors.items()}
     try:
         for name in CLOUDS:
-            setattr(training, name, _cloud_in(asset.tensors, name))
+            setattr(training, name, _cloud_in(tensors, name))
         for name in TABLES:
-            setattr(training, name, RowTable.read(asset.tensors, name))
+            setattr(training, name, RowTable.read(tensors, name))
         training.step, training.resets = int(said["step"]), int(said["resets"])
         training.error = float(said["error"])
         left = Left(seconds=float(said["seconds"]), share=float(said["share"]))

@@ -38,6 +38,10 @@ class Gaussians:
         """All parameters by name."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
+    def to(self, device: torch.device) -> "Gaussians":
+        """The same on a device."""
+        return Gaussians(**{name: value.to(device) for name, value in self.tensors().items()})
+
     def at(self, index: Tensor) -> "Gaussians":
         """Some of them, by indices or by a mask."""
         return Gaussians(**{name: value[index] for name, value in self.tensors().items()})

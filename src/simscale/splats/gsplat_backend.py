@@ -4,7 +4,9 @@ gsplat compiles its kernels when first used, so it is imported only where a CUDA
 in and differ between its versions; asking for others is refused rather than ignored.
 """
 
+import importlib.metadata
 import importlib.util
+from dataclasses import replace
 
 import torch
 from jaxtyping import Float
@@ -22,8 +24,21 @@ def missing_gsplat() -> str | None:
     if not torch.cuda.is_available():
         return "torch finds no CUDA device"
     if importlib.util.find_spec("gsplat") is None:
-        return "gsplat is not installed; it comes with pip install simscale[gpu]"
+        return "gsplat is not installed; pip install gsplat brings it"
+    if _version() not in COMPILED_IN:
+        return f"gsplat is {_version()}, and only {', '.join(COMPILED_IN)} are known"
     return None
+
+
+def compiled(limits: Limits) -> Limits:
+    """The same limits, with what the installed gsplat has compiled in."""
+    max_alpha, min_compensation = COMPILED_IN[_version()]
+    return replace(limits, max_alpha=max_alpha, min_compensation=min_compensation)
+
+
+def _version() -> str:
+    """Of the installed gsplat, without its last number; found without importing it."""
+    return ".".join(importlib.metadata.version("gsplat").split(".")[:2])
 
 
 def draw_gsplat(
@@ -34,12 +49,10 @@ def draw_gsplat(
     assert reason is None, reason
     import gsplat  # pyright: ignore[reportMissingImports]
 
-    version = ".".join(gsplat.__version__.split(".")[:2])
-    asked = (limits.max_alpha, limits.min_compensation)
-    if COMPILED_IN.get(version) != asked:
+    if limits != compiled(limits):
         raise ValueError(
-            f"gsplat {gsplat.__version__}: max_alpha and min_compensation are compiled in as "
-            f"{COMPILED_IN.get(version, 'unknown')}, expected {asked}"
+            f"gsplat {_version()}: max_alpha and min_compensation are compiled in as {COMPILED_IN[_version()]}, "
+            f"expected {(limits.max_alpha, limits.min_compensation)}"
         )
     toward = gaussians.means - view.centres()[:, None]  # [c n 3]
     sh = torch.cat([gaussians.sh_dc[:, None], gaussians.sh_rest], dim=1)[:, : (sh_degree + 1) ** 2]

@@ -48,7 +48,7 @@ def photometric(
     if mask is not None:
         image, target = image * mask[..., None], target * mask[..., None]
         count = 3 * max(int(mask.sum()), 1)
-    if image.is_cuda:
+    if image.device.type != "cpu":
         return photometric_torch(image, target, l1 / count, ssim / count)
     return _Photometric.apply(image, target, l1 / count, ssim / count)
 

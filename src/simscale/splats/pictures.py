@@ -41,6 +41,12 @@ class Picture:
         """Colours from 0 to 1."""
         return self.rgb[None].float() / 255
 
+    def to(self, device: torch.device) -> "Picture":
+        """The same on a device."""
+        valid = None if self.valid is None else self.valid.to(device)
+        parts = {"rgb": self.rgb.to(device), "pixel": self.pixel.to(device), "depth": self.depth.to(device)}
+        return replace(self, valid=valid, **parts)
+
     def reduced(self, times: int) -> "Picture":
         """A smaller one: each pixel the mean of a square; what does not fill a square is cut off."""
         if times == 1:

@@ -1,7 +1,7 @@
 """Reconstruction from beginning to end: a capture becomes a street, and is scored where it was never looked at.
 
-A run of so many steps gives the same bytes whether or not it was cut off and went on. With a budget of minutes its
-phases follow the time instead, and it takes as many steps as fit.
+On a CPU a run of so many steps gives the same bytes whether or not it was cut off and went on. With a budget of minutes
+its phases follow the time instead, and it takes as many steps as fit. CUDA adds in another order each time.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ from simscale.splats.pictures import pictures_of
 from simscale.splats.settings import ReconstructSettings
 from simscale.splats.street import Street
 from simscale.splats.street_start import start_of, street_of
-from simscale.splats.training import Lesson, Training, lessons_of
+from simscale.splats.training import CPU, Lesson, Training, lessons_of
 
 Array = np.ndarray
 
@@ -80,6 +80,7 @@ def reconstruct(
     settings: ReconstructSettings,
     *,
     clock: Callable[[], float],
+    device: torch.device = CPU,
     kept: Path | None = None,
     perceptual: Perceptual | None = None,
     tell: Tell = lambda news: None,
@@ -90,6 +91,7 @@ def reconstruct(
         capture: Photographs, and what else there is.
         settings: Numbers.
         clock: Seconds from any origin; a budget of minutes is in its time.
+        device: Where it trains; scoring is on the CPU, as drawing will be.
         kept: Folder for checkpoints; a run that finds one of its own goes on from it.
         perceptual: Measures LPIPS, where a user has its weights.
         tell: Told how far it is.
@@ -114,7 +116,7 @@ def reconstruct(
 
     pictures = pictures_of(capture, train, width=settings.width, owner=owner, masked=start.masked, on_each=loaded)
     street = street_of(capture, start, pictures, train, settings)
-    training = Training(street, lessons_of(capture, train, pictures, street.clouds.present), settings)
+    training = Training(street, lessons_of(capture, train, pictures, street.clouds.present), settings, device)
     seconds = _trained(training, settings, key_of(capture, settings), clock, began, kept, tell)
     result = training.result()
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -61,6 +62,15 @@ def render(
 
         drawing = draw64(gaussians, view, limits, extra, sh_degree=degree)
     return drawing if background is None else _over(drawing, background)
+
+
+def limits_on(device: torch.device, limits: Limits) -> Limits:
+    """The limits nearest to some that `auto` can draw with on a device: gsplat has two of them compiled in."""
+    if device.type != "cuda":
+        return limits
+    from simscale.splats.gsplat_backend import compiled
+
+    return compiled(limits)
 
 
 def _over(drawing: Drawing, background: Tensor) -> Drawing:

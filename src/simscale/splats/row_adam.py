@@ -23,7 +23,8 @@ class RowTable:
     def of(cls, value: Float[Tensor, "r *k"]) -> "RowTable":
         """A fresh one."""
         zeros = torch.zeros_like(value)
-        return cls(value=value.clone(), first=zeros, second=zeros.clone(), steps=torch.zeros(len(value)).long())
+        steps = torch.zeros(len(value), dtype=torch.int64, device=value.device)
+        return cls(value=value.clone(), first=zeros, second=zeros.clone(), steps=steps)
 
     def leaf(self, row: int) -> Tensor:
         """One row, to differentiate by."""

@@ -27,16 +27,16 @@ def picture_loss(
 
     Args:
         drawing: Of its camera alone.
-        picture: What it saw.
+        picture: What it saw, on the same device.
         affine: Its exposure. L1 is taken after it, SSIM before it (MTGS).
         settings: Weights.
 
     Returns:
         The loss, and the mean squared error of the exposed colours.
     """
-    target = picture.target().to(drawing.image.device)
+    target = picture.target()
     apart = exposed(drawing.image, affine) - target
-    mask = None if picture.valid is None else picture.valid[None].to(target.device)
+    mask = None if picture.valid is None else picture.valid[None]
     if mask is not None:
         apart = apart * mask[..., None]
     count = 3 * int(mask.sum()) if mask is not None else apart.numel()
@@ -55,7 +55,7 @@ def depth_loss(drawing: Drawing, picture: Picture, bounds: tuple[float, float]) 
     alpha, depth = drawing.alpha[0, row, column], drawing.depth[0, row, column]
     some = alpha.detach() > 0.05
     inverse = alpha[some] / depth[some].clamp(min=bounds[0])
-    return (inverse - 1 / measured[some].to(inverse.device)).abs().sum() / max(len(measured), 1)
+    return (inverse - 1 / measured[some]).abs().sum() / max(len(measured), 1)
 
 
 def add_shape_slopes(
@@ -80,7 +80,7 @@ def add_shape_slopes(
     if sharp:
         order = logs.argsort(dim=1)
         ratio = (logs.gather(1, order[:, 2:]) - logs.gather(1, order[:, 1:2])).exp()
-        pull = torch.where(ratio > settings.sharpness_ratio, settings.sharpness * share * ratio, torch.zeros(()))
+        pull = torch.where(ratio > settings.sharpness_ratio, settings.sharpness * share * ratio, ratio.new_zeros(()))
         slope.scatter_add_(1, order[:, 2:], pull).scatter_add_(1, order[:, 1:2], -pull)
     if mcmc:
         slope += settings.scale * share / 3 * scale

@@ -24,7 +24,7 @@ from simscale.splats.densify import densified, lowered, walk
 from simscale.splats.gaussians import SH_RESTS, Gaussians
 from simscale.splats.pictures import Picture, seen_agents
 from simscale.splats.places import place_order
-from simscale.splats.render import render
+from simscale.splats.render import limits_on, render
 from simscale.splats.row_adam import RowTable
 from simscale.splats.settings import ReconstructSettings, falling
 from simscale.splats.street import AgentClouds, Exposures, Street, posed
@@ -32,6 +32,7 @@ from simscale.splats.street_losses import add_box_slopes, add_shape_slopes, pict
 from simscale.splats.view import Drawing, Limits, View
 
 Array = np.ndarray
+CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,14 +79,24 @@ def lessons_of(
 class Training:
     """The state of a run, and its steps."""
 
-    def __init__(self, street: Street, lessons: Sequence[Lesson], settings: ReconstructSettings):
-        """Begins at step 0."""
-        self.settings, self.street, self.lessons = settings, street, list(lessons)
+    def __init__(
+        self, street: Street, lessons: Sequence[Lesson], settings: ReconstructSettings, device: torch.device = CPU
+    ):
+        """Begins at step 0.
+
+        Args:
+            street: Before its first step, on the CPU.
+            lessons: On the CPU too; what a step needs of one is copied for it.
+            settings: Numbers.
+            device: Where everything else lies, and where it is drawn.
+        """
+        self.settings, self.street, self.lessons, self.device = settings, street, list(lessons), device
+        self.limits = limits_on(device, Limits(near=settings.near_plane))
         self.step, self.resets, self.error = 0, 0, 0.0
-        self.world, self.sky = Cloud.of(street.world), Cloud.of(street.sky)
-        self.agents = Cloud.of(street.clouds.gaussians, street.clouds.agent)
-        self.exposure = RowTable.of(street.exposures.affine.flatten(0, 1))
-        self.twist = RowTable.of(torch.zeros(len(self.lessons), 6))
+        self.world, self.sky = Cloud.of(street.world.to(device)), Cloud.of(street.sky.to(device))
+        self.agents = Cloud.of(street.clouds.gaussians.to(device), street.clouds.agent)
+        self.exposure = RowTable.of(street.exposures.affine.flatten(0, 1).to(device))
+        self.twist = RowTable.of(torch.zeros(len(self.lessons), 6, device=device))
         centres = np.stack([np.linalg.inv(lesson.camera_from_world.numpy())[:3, 3] for lesson in self.lessons])
         self.drive = KDTree(centres)
         self.reach = max(float(np.linalg.norm(centres - centres.mean(axis=0), axis=1).max()), 1.0)
@@ -132,10 +143,10 @@ class Training:
         leaf = self._leaf(placed)
         drawing = render(
             leaf,
-            view_of(picture, corrected(lesson.camera_from_world, twist)[None]),
+            view_of(picture, corrected(lesson.camera_from_world.to(self.device), twist)[None]),
             sh_degree=min(int(share / settings.sh_every), settings.sh_degree),
             absgrad=self._watched(share),
-            limits=Limits(near=settings.near_plane),
+            limits=self.limits,
         )
         loss, error = picture_loss(drawing, picture, affine, settings.losses)
         loss.backward()
@@ -164,10 +175,10 @@ class Training:
         times = next((times for until, times in self.settings.coarse if share < until), 1)
         picture = self.lessons[which].picture
         if times == 1 or min(picture.size) < 16 * times:
-            return picture
+            return picture.to(self.device)
         if (which, times) not in self._smaller:
             self._smaller[which, times] = picture.reduced(times)
-        return self._smaller[which, times]
+        return self._smaller[which, times].to(self.device)
 
     def _leaf(self, placed: Gaussians) -> Gaussians:
         """World, sky and posed agents, to differentiate by."""
@@ -198,9 +209,9 @@ class Training:
             if name != "sh_rest"
         ]
         torch.autograd.backward([value for value, _ in pairs], [slope for _, slope in pairs])
-        counted = torch.zeros(len(self.agents), dtype=torch.bool)
+        counted = torch.zeros(len(self.agents), dtype=torch.bool, device=self.device)
         counted[source] = True
-        half = torch.from_numpy(self.street.agents.size / 2).float()[self.agents.owner]
+        half = torch.from_numpy(self.street.agents.size / 2).float().to(self.device)[self.agents.owner]
         add_box_slopes(local.means, half, counted, self.settings.losses)
 
     def _move(self, leaf: Gaussians, local: Gaussians, drawing: Drawing, source: Tensor, share: float) -> None:
@@ -221,7 +232,7 @@ class Training:
         for cloud, first, last, own in ((self.world, 0, count, names), (self.sky, count, still, sky)):
             part = _rows_with_slopes(leaf, first, last)
             sparse_adam(part, cloud.momenta, seen[first:last], rates=own, step=self.step)
-        seen_agents = torch.zeros(len(self.agents), dtype=torch.bool)
+        seen_agents = torch.zeros(len(self.agents), dtype=torch.bool, device=self.device)
         seen_agents[source[seen[still:]]] = True
         sparse_adam(local, self.agents.momenta, seen_agents, rates=names, step=self.step)
 
@@ -241,7 +252,7 @@ class Training:
         ):
             rows = index[own] if cloud is self.world else source[index[own]]
             cloud.pull.index_add_(0, rows, pull[own])
-            cloud.looks.index_add_(0, rows, torch.ones(len(rows)))
+            cloud.looks.index_add_(0, rows, torch.ones_like(pull[own]))
             cloud.widest.scatter_reduce_(0, rows, wide[own], "amax")
 
     def _grow(self, share: float) -> None:
@@ -268,9 +279,10 @@ class Training:
             self.lay_out()
 
     def _denser(self, name: str, cloud: Cloud, cap: int) -> Cloud:
-        distance = torch.zeros(len(cloud))
+        distance = torch.zeros(len(cloud), device=self.device)
         if name == "world" and self.settings.densify.strategy == "default":
-            distance = torch.from_numpy(self.drive.query(cloud.gaussians.means.cpu().numpy())[0]).float()
+            far = self.drive.query(cloud.gaussians.means.cpu().numpy())[0]
+            distance = torch.from_numpy(far).float().to(self.device)
         random = self._random("densify", name)
         return densified(cloud, cap=cap, settings=self.settings.densify, random=random, distance=distance)
 
@@ -281,7 +293,7 @@ class Training:
         return generator_of(self.settings.seed, "reconstruct", *purpose, self.step)
 
     def result(self) -> Street:
-        """The street as it is now."""
+        """The street as it is now, on the CPU."""
         order = torch.argsort(self.agents.owner, stable=True)
         agents = self.agents.at(order)
         affine = self.exposure.value.reshape(self.street.exposures.affine.shape)
@@ -289,14 +301,14 @@ class Training:
             self.street,
             world=_copied(self.world.gaussians),
             sky=_copied(self.sky.gaussians),
-            clouds=replace(self.street.clouds, gaussians=_copied(agents.gaussians), agent=agents.owner),
-            exposures=Exposures(camera=self.street.exposures.camera, affine=affine.clone()),
+            clouds=replace(self.street.clouds, gaussians=_copied(agents.gaussians), agent=agents.owner.cpu()),
+            exposures=Exposures(camera=self.street.exposures.camera, affine=affine.cpu().clone()),
             drive=replace(self.street.drive, world_from_camera=self.world_from_camera()),
         )
 
     def world_from_camera(self) -> Float[Array, "f 4 4"]:
         """Corrected poses of the pictures."""
-        pairs = zip(self.lessons, self.twist.value, strict=True)
+        pairs = zip(self.lessons, self.twist.value.cpu(), strict=True)
         return np.stack(
             [inverse(corrected(lesson.camera_from_world, twist).double().numpy()) for lesson, twist in pairs]
         )
@@ -305,7 +317,7 @@ class Training:
 def view_of(picture: Picture, camera_from_world: Float[Tensor, "1 4 4"]) -> View:
     """The camera of a picture."""
     width, height = picture.size
-    lens = torch.from_numpy(picture.lens).float()[None]
+    lens = torch.from_numpy(picture.lens).float().to(camera_from_world.device)[None]
     return View(camera_from_world=camera_from_world, intrinsics=lens, width=width, height=height)
 
 
@@ -337,4 +349,4 @@ def _slope(leaf: Tensor) -> Tensor:
 
 
 def _copied(gaussians: Gaussians) -> Gaussians:
-    return Gaussians(**{name: value.detach().clone() for name, value in gaussians.tensors().items()})
+    return Gaussians(**{name: value.detach().cpu().clone() for name, value in gaussians.tensors().items()})
