@@ -5,7 +5,6 @@ in and differ between its versions; asking for others is refused rather than ign
 """
 
 import importlib.metadata
-import importlib.util
 from dataclasses import replace
 
 import torch
@@ -23,36 +22,38 @@ def missing_gsplat() -> str | None:
     """Why this backend cannot be used here; None where it can."""
     if not torch.cuda.is_available():
         return "torch finds no CUDA device"
-    if importlib.util.find_spec("gsplat") is None:
+    try:
+        version = importlib.metadata.version("gsplat")
+    except importlib.metadata.PackageNotFoundError:
         return "gsplat is not installed; pip install gsplat brings it"
-    if _version() not in COMPILED_IN:
-        return f"gsplat is {_version()}, and only {', '.join(COMPILED_IN)} are known"
+    if _short(version) not in COMPILED_IN:
+        return f"gsplat is {version}, and only {', '.join(COMPILED_IN)} are known"
     return None
 
 
 def compiled(limits: Limits) -> Limits:
     """The same limits, with what the installed gsplat has compiled in."""
-    max_alpha, min_compensation = COMPILED_IN[_version()]
+    max_alpha, min_compensation = COMPILED_IN[_short(importlib.metadata.version("gsplat"))]
     return replace(limits, max_alpha=max_alpha, min_compensation=min_compensation)
 
 
-def _version() -> str:
-    """Of the installed gsplat, without its last number; found without importing it."""
-    return ".".join(importlib.metadata.version("gsplat").split(".")[:2])
+def _short(version: str) -> str:
+    """Without its last number."""
+    return ".".join(version.split(".")[:2])
 
 
 def draw_gsplat(
     gaussians: Gaussians, view: View, limits: Limits, extra: Float[Tensor, "n e"], *, sh_degree: int, absgrad: bool
 ) -> Drawing:
     """See `render`."""
-    reason = missing_gsplat()
-    assert reason is None, reason
+    assert gaussians.means.is_cuda, missing_gsplat() or "the Gaussians lie on a CPU"
     import gsplat  # pyright: ignore[reportMissingImports]
 
-    if limits != compiled(limits):
+    fixed, asked = COMPILED_IN.get(_short(gsplat.__version__)), (limits.max_alpha, limits.min_compensation)
+    if fixed != asked:
         raise ValueError(
-            f"gsplat {_version()}: max_alpha and min_compensation are compiled in as {COMPILED_IN[_version()]}, "
-            f"expected {(limits.max_alpha, limits.min_compensation)}"
+            f"gsplat {gsplat.__version__}: max_alpha and min_compensation are compiled in as {fixed or 'unknown'}, "
+            f"expected {asked}"
         )
     toward = gaussians.means - view.centres()[:, None]  # [c n 3]
     sh = torch.cat([gaussians.sh_dc[:, None], gaussians.sh_rest], dim=1)[:, : (sh_degree + 1) ** 2]
