@@ -25,7 +25,7 @@ def missing_gsplat() -> str | None:
     try:
         version = importlib.metadata.version("gsplat")
     except importlib.metadata.PackageNotFoundError:
-        return "gsplat is not installed; pip install gsplat brings it"
+        return "gsplat is not installed; simscale's extra [gpu] brings it"
     if _short(version) not in COMPILED_IN:
         return f"gsplat is {version}, and only {', '.join(COMPILED_IN)} are known"
     return None

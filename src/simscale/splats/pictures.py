@@ -99,7 +99,7 @@ def pictures_of(
             pixel, depth = seen.pixel[counts] + np.float32(0.5), seen.depth[counts]
         made.append(
             Picture(
-                rgb=torch.from_numpy(taken.rgb),
+                rgb=torch.from_numpy(np.require(taken.rgb, requirements="W")),
                 valid=None if valid.all() else torch.from_numpy(valid),
                 lens=taken.render_intrinsics,
                 pixel=torch.from_numpy(pixel),
