@@ -44,6 +44,7 @@ def test_the_numbers_add_up(tiny_dataset):
     assert numbers["failures"] == [] and numbers["too_short"] == {} and numbers["without_map"] == []
 
 
+@pytest.mark.slow
 def test_two_workers_and_another_order_leave_the_same_bytes(tiny_dataset, tmp_path):
     apart = []
     for path in reversed(scene_files(tiny_dataset.scenes)):
@@ -87,6 +88,7 @@ def end(process, kill: int, *, group: bool) -> tuple[int, str]:
     return process.returncode, err.strip().splitlines()[-1] if err.strip() else ""
 
 
+@pytest.mark.slow
 def test_killed_and_interrupted_it_ends_the_same(tiny_dataset, tmp_path):
     out = tmp_path / "o"
     process = begun(*tiny_dataset.command(out))

@@ -64,6 +64,7 @@ def test_every_moment_has_its_rewards(made, tiny_dataset):
     assert numbers["by_driver"]["human"]["total"] == pytest.approx(float(total.mean()), abs=1e-4)
 
 
+@pytest.mark.slow
 def test_two_workers_and_an_interruption_leave_the_same_bytes(made, tiny_dataset, words, tmp_path):
     store, numbers = made
     first = begun(*command(tiny_dataset, words, tmp_path / "o", "--workers", 2))

@@ -24,6 +24,7 @@ def cache(tmp_path_factory):
     return tmp_path_factory.mktemp("splits")
 
 
+@pytest.mark.slow
 def test_one_stage_from_nothing_to_numbers_tables_and_pictures(tmp_path, cache):
     out = tmp_path / "human"
     done, said = evaluated("human", "towntest", out, cache, "--pictures", 2)

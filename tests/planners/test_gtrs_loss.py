@@ -164,6 +164,7 @@ def test_without_rewards_imitation_alone_is_taught():
     assert numbers(output, dataclasses.replace(targets, imitate=nobody, rewarded=nobody))["total"] == 0.0
 
 
+@pytest.mark.slow
 def test_nano_learns_four_samples_by_heart():
     model = build(dataclasses.replace(NANO, status_noise=(0.0, 0.0)), seed=0)
     draw = torch.Generator().manual_seed(1)

@@ -133,6 +133,7 @@ def test_files_that_are_no_planner_are_refused_with_what_they_are(tmp_path, mode
     refused(lambda: read_published(file), "unknown: 1 weights, resnet.conv1.weight for one")
 
 
+@pytest.mark.slow
 def test_weights_that_lack_or_add_something_are_refused_by_the_nearest_preset(tmp_path, model):
     file, state = tmp_path / "published.ckpt", model.state_dict()
     name = "_status_encoding.weight"

@@ -68,6 +68,7 @@ def test_a_published_checkpoint_converts_to_the_golden_output_and_back(golden, t
             np.testing.assert_allclose(found[key], expected[key], rtol=RELATIVE, atol=ABSOLUTE, err_msg=key)
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 @pytest.mark.parametrize("case", ["gtrs_resnet34_simscale"])
 def test_a_vocabulary_of_any_size_is_taken_as_it_is_and_one_of_another_form_refused(golden, tmp_path, case, capsys):

@@ -100,6 +100,7 @@ def test_every_light_of_a_scene_has_heads_that_shine_at_those_who_obey_it(town, 
         assert abs(aside) < 12.0
 
 
+@pytest.mark.slow
 def test_the_same_streets_have_the_same_scenery_to_the_byte(tmp_path):
     first = scenery_of(town_of(5, settings=SMALL_TOWN))
     again = scenery_of(town_of(5, settings=dataclasses.replace(SMALL_TOWN, drives=1)))

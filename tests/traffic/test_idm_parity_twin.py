@@ -80,6 +80,7 @@ def assert_town_twins(seed: int, *instants: int) -> None:
             assert_twins(scene, t0, strayed(scene, t0, rng, 2), within=1e-5)
 
 
+@pytest.mark.slow
 def test_a_town_s_vehicles_drive_as_with_shapely():
     assert_town_twins(1, 40)
 
@@ -90,6 +91,7 @@ def test_many_towns_vehicles_drive_as_with_shapely(seed):
     assert_town_twins(seed, 0, 40, 80)
 
 
+@pytest.mark.slow
 def test_a_town_s_vehicles_are_put_onto_the_lanes_that_shapely_finds():
     rng = np.random.default_rng(5)
     scene = next(town_scenes(2, settings=TOWN))

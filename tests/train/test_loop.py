@@ -77,6 +77,7 @@ def test_a_checkpoint_says_what_it_was_taught(folders, tmp_path):
     assert manifest["checkpoint"]["sha256"] == report.sha256
 
 
+@pytest.mark.slow
 def test_it_learns(folders, tmp_path):
     plain = Mixture(real=(folders / "real",))
     train(config(folders, mixture=plain, steps=25, batch=12, warm_up=3, learning_rate=5e-3), tmp_path / "out")
