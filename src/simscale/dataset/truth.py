@@ -8,10 +8,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Bool, Float, Int
 
 from simscale.dataset.example import lights_at, pose_of
 from simscale.render import Image, Renderer
+from simscale.render.psnr import psnr_of
 from simscale.render.renderer import Channel
 from simscale.scene import Scene, TrackKind, Tracks
 
@@ -73,7 +74,7 @@ def shifted_psnr(scene: Scene, truth: Renderer, other: Renderer, instants: Itera
         pairs = zip(
             images_from(scene, truth, instant, left=left), images_from(scene, other, instant, left=left), strict=True
         )
-        found += [psnr_of(_rgb(mine), _rgb(theirs)) for theirs, mine in pairs]
+        found += [psnr_of(float(np.square((_colours(a) - _colours(b)) / 255).mean())) for a, b in pairs]
     return float(np.mean(found))
 
 
@@ -127,12 +128,6 @@ def held_out_instants(scene: Scene, timestamp_us: Int[Array, " n"]) -> list[int]
     return sorted({int(np.argmin(np.abs(scene.timestamp_us - when))) for when in timestamp_us})
 
 
-def psnr_of(image: UInt8[Array, "h w 3"], target: UInt8[Array, "h w 3"]) -> float:
-    """Peak signal over noise, dB."""
-    error: Float[Array, ""] = np.square((image.astype(np.float64) - target) / 255).mean()
-    return float(-10 * np.log10(max(error, 1e-10)))
-
-
-def _rgb(image: Image) -> UInt8[Array, "h w 3"]:
+def _colours(image: Image) -> Float[Array, "h w 3"]:
     assert image.rgb is not None, "colours were asked for"
-    return image.rgb
+    return image.rgb.astype(np.float64)

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Float32
 from torch import Tensor
 
+from simscale.render.psnr import psnr_of
 from simscale.splats.loss import photometric
 from simscale.splats.pictures import Picture
 from simscale.splats.render import render
@@ -94,8 +95,7 @@ def psnr(
 ) -> float:
     """Peak signal over noise, dB, of colours from 0 to 1."""
     apart = (image - target).double().square()
-    error = float((apart if valid is None else apart[valid]).mean())
-    return -10 * float(np.log10(max(error, 1e-10)))
+    return psnr_of(float((apart if valid is None else apart[valid]).mean()))
 
 
 def ssim(

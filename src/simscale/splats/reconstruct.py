@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from simscale.render.psnr import psnr_of
 from simscale.scene import BadInput
 from simscale.splats.capture import Capture
 from simscale.splats.capture_points import owners
@@ -199,11 +200,6 @@ def _corrected(capture: Capture, held: list[int], train: list[int], training: Tr
             pose = np.linalg.inv(after[near]) @ frames.world_from_camera[train[near]] @ pose
         made.append(pose)
     return made
-
-
-def psnr_of(error: float) -> float:
-    """Peak signal over noise, dB, of a mean squared error of colours from 0 to 1."""
-    return -10 * float(np.log10(max(error, 1e-10)))
 
 
 def as_plain(settings: ReconstructSettings) -> dict[str, Any]:
