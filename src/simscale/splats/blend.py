@@ -14,12 +14,14 @@ from numba import njit, prange
 from simscale.splats import records as rec
 from simscale.splats.kernels import kernel, part
 from simscale.splats.lanes import (
+    all_of,
     any_of,
     counting,
     lanes_of,
     load,
     magnitude,
     multiply_add,
+    negative,
     prefetch,
     smaller,
     store,
@@ -38,20 +40,43 @@ AHEAD = 8
 """Gaussians by which the fetching of records runs ahead."""
 PLANES = 5
 """Planes before the extra channels: transmittance, red, green, blue, depth."""
+DEATH = (PLANES + EXTRAS) * TILE
+STRIDE = DEATH + TILE
+"""Numbers a row of a board, where a thread draws a tile within the first cache: a row's planes, then its death."""
 
 EXP = tuple(
     np.float32(c)
-    for c in (9.99999242e-01, -2.49985600e-01, 3.12090029e-02, -2.56357059e-03, 1.44985641e-04, -4.46529526e-06)
+    for c in (
+        2.50244796e-01,
+        6.25599474e-02,
+        7.82412663e-03,
+        6.47030480e-04,
+        4.32376110e-05,
+        1.36744541e-06,
+        1.67474070e-07,
+    )
 )
-"""Polynomial whose fourth power is exp(-x) on [0, 5.56]: off by at most 3e-6, and by 1.5e-4 of itself."""
-HALF, ZERO, ONE = np.float32(0.5), np.float32(0), np.float32(1)
+"""Polynomial whose fourth power is exp(x) / 255 on [0, 5.56], off by at most 1.4e-6 of it."""
+HALF, ZERO, ONE, NEGATIVE = np.float32(0.5), np.float32(0), np.float32(1), np.float32(-1)
 
 
 @njit(cache=True, inline="always")
 @no_type_check
-def exp_minus(x):
-    """exp(-x) of lanes, for 0 <= x <= 5.56; elsewhere anything."""
-    p = multiply_add(x, EXP[5], EXP[4])
+def excess(across, dy, shift, flat, cut):
+    """Of a row of pixels: q, and by how much the exponent stays below the cut.
+
+    That is negative where the Gaussian does not count, and elsewhere the logarithm of 255 times its opacity there.
+    """
+    q = multiply_add(dy * NEGATIVE, shift, across)
+    return q, multiply_add(q * NEGATIVE, q, multiply_add(dy * NEGATIVE, dy * flat, cut))
+
+
+@njit(cache=True, inline="always")
+@no_type_check
+def alpha_of(x):
+    """Opacity at pixels by `excess`: exp(x) / 255 for 0 <= x <= 5.56; elsewhere anything."""
+    p = multiply_add(x, EXP[6], EXP[5])
+    p = multiply_add(p, x, EXP[4])
     p = multiply_add(p, x, EXP[3])
     p = multiply_add(p, x, EXP[2])
     p = multiply_add(p, x, EXP[1])
@@ -62,91 +87,98 @@ def exp_minus(x):
 
 @part
 @no_type_check
-def _any_alive(planes, patch):
+def _any_alive(board, patch):
     """Whether any pixel of a tile still takes light."""
-    for y in range(patch.upper, patch.lowest + 1):  # noqa: SIM110 (Numba has no generators in any)
-        if any_of(load(planes, y * patch.stride + patch.left) > ZERO):
+    for y in range(patch.lowest - patch.upper + 1):  # noqa: SIM110 (Numba has no generators in any)
+        if any_of(load(board, y * STRIDE) > ZERO):
             return True
     return False
 
 
 @part
 @no_type_check
-def _clear(planes, death, patch):
-    """Readies a tile."""
-    for y in range(patch.upper, patch.upper + TILE):
-        at = y * patch.stride + patch.left
-        store(planes, at, lanes_of(ONE))
-        store(death, at, lanes_of(ALIVE))
-        for plane in range(death.size, planes.size, death.size):
-            store(planes, at + plane, lanes_of(ZERO))
+def _clear(board):
+    """Readies a board for a tile."""
+    for at in range(0, TILE * STRIDE, STRIDE):
+        store(board, at, lanes_of(ONE))
+        for field in range(TILE, DEATH, TILE):
+            store(board, at + field, lanes_of(ZERO))
+        store(board, at + DEATH, lanes_of(ALIVE))
 
 
 @part
 @no_type_check
-def _blend_tile(pairs, records, extra, patch, max_alpha, planes, death):
-    """Draws a tile; returns how many of its Gaussians it looked at."""
-    none, size, flat_records = lanes_of(ZERO), death.size, records.reshape(-1)
+def _blend_tile(pairs, records, extra, patch, max_alpha, board):
+    """Draws a tile on a board; returns how many of its Gaussians it looked at.
+
+    The transmittance of pixels that take no more light is negative.
+    """
+    none, flat_records = lanes_of(ZERO), records.reshape(-1)
     columns = counting() + (np.float32(patch.left) + HALF)
     for k in range(pairs.size):
-        if k % LOOK_EVERY == LOOK_EVERY - 1 and not _any_alive(planes, patch):
+        if k % LOOK_EVERY == LOOK_EVERY - 1 and not _any_alive(board, patch):
             return k
         prefetch(flat_records, pairs[min(k + AHEAD, pairs.size - 1)] * rec.WORDS)
         r = pairs[k]
-        u, v, root, shift, flat, cut, opacity = rec.outline_of(records, r)
+        u, v, root, shift, flat, cut = rec.outline_of(records, r)
         red, green, blue, depth = rec.colour_of(records, r)
+        rows = rec.rows_of(records, r, patch)
         across = (columns - u) * root
-        for y in rec.rows_of(records, r, patch):
-            dy = np.float32(y) + HALF - v
-            q = across - shift * dy
-            sigma = multiply_add(q, q, flat * dy * dy)
-            at = y * patch.stride + patch.left
-            light = load(planes, at)
-            shows = (sigma <= cut) & (light > ZERO)
-            if not any_of(shows):
+        line = lanes_of(np.float32(rows.start) - HALF)
+        for y in rows:
+            line = line + ONE
+            _, over = excess(across, line - v, shift, flat, cut)
+            at = (y - patch.upper) * STRIDE
+            light = load(board, at)
+            hidden = negative(smaller(over, light))
+            if all_of(hidden):
                 continue
-            alpha = where(shows, smaller(exp_minus(sigma) * opacity, max_alpha), none)
+            alpha = where(hidden, none, smaller(alpha_of(over), max_alpha))
             weight = alpha * light
             rest = light - weight
-            dies = shows & (rest <= SPENT)
+            dies = (rest <= SPENT) & ~hidden
             if any_of(dies):
                 weight = where(dies, none, weight)
                 rest = where(dies, none - light, rest)
-                store(death, at, where(dies, lanes_of(np.float32(k)), load(death, at)))
-            store(planes, at, rest)
-            store(planes, at + size, multiply_add(weight, red, load(planes, at + size)))
-            store(planes, at + 2 * size, multiply_add(weight, green, load(planes, at + 2 * size)))
-            store(planes, at + 3 * size, multiply_add(weight, blue, load(planes, at + 3 * size)))
-            store(planes, at + 4 * size, multiply_add(weight, depth, load(planes, at + 4 * size)))
+                store(board, at + DEATH, where(dies, lanes_of(np.float32(k)), load(board, at + DEATH)))
+            store(board, at, rest)
+            store(board, at + TILE, multiply_add(weight, red, load(board, at + TILE)))
+            store(board, at + 2 * TILE, multiply_add(weight, green, load(board, at + 2 * TILE)))
+            store(board, at + 3 * TILE, multiply_add(weight, blue, load(board, at + 3 * TILE)))
+            store(board, at + 4 * TILE, multiply_add(weight, depth, load(board, at + 4 * TILE)))
             if extra is not None:
                 for channel in range(EXTRAS):
-                    there = at + (PLANES + channel) * size
-                    store(planes, there, multiply_add(weight, extra[r, channel], load(planes, there)))
+                    there = at + (PLANES + channel) * TILE
+                    store(board, there, multiply_add(weight, extra[r, channel], load(board, there)))
     return pairs.size
 
 
 @part
 @no_type_check
-def _settle(planes, patch):
-    """Makes the transmittance of finished pixels positive again."""
-    for y in range(patch.upper, patch.upper + TILE):
-        at = y * patch.stride + patch.left
-        store(planes, at, magnitude(load(planes, at)))
+def _settle(board, patch, planes, death):
+    """Copies a board to its tile of the picture; the transmittance of finished pixels is positive again."""
+    for y in range(TILE):
+        at, there = y * STRIDE, (patch.upper + y) * patch.stride + patch.left
+        store(planes, there, magnitude(load(board, at)))
+        for plane in range(1, planes.size // death.size):
+            store(planes, there + plane * death.size, load(board, at + plane * TILE))
+        store(death, there, load(board, at + DEATH))
 
 
 @part
 @no_type_check
 def _blend_share(seen, tiles, extra, width, height, max_alpha, planes, death, looked, ticket):
     """One thread's share of the tiles."""
+    board = np.empty(TILE * STRIDE, np.float32)
     while True:
         tile = take_ticket(ticket)
         if tile >= looked.size:
             break
         patch = rec.patch_of(tile, width, height)
-        _clear(planes, death, patch)
+        _clear(board)
         pairs = tiles.pairs[tiles.starts[tile] : tiles.starts[tile + 1]]
-        looked[tile] = _blend_tile(pairs, seen.records, extra, patch, max_alpha, planes, death)
-        _settle(planes, patch)
+        looked[tile] = _blend_tile(pairs, seen.records, extra, patch, max_alpha, board)
+        _settle(board, patch, planes, death)
 
 
 @kernel

@@ -13,7 +13,7 @@ import numpy as np
 from numba import prange
 
 from simscale.splats import records as rec
-from simscale.splats.blend import AHEAD, HALF, ONE, ZERO, exp_minus
+from simscale.splats.blend import AHEAD, HALF, ONE, ZERO, alpha_of, excess
 from simscale.splats.kernels import kernel, part
 from simscale.splats.lane_moves import lane_sums
 from simscale.splats.lanes import (
@@ -42,20 +42,22 @@ def _turn_tile(pairs, seen, extra, absgrad, patch, max_alpha, death, pull, light
     for k in range(pairs.size - 1, -1, -1):
         prefetch(flat_records, pairs[max(k - AHEAD, 0)] * rec.WORDS)
         r = pairs[k]
-        u, v, root, shift, flat, cut, opacity = rec.outline_of(records, r)
+        u, v, root, shift, flat, cut = rec.outline_of(records, r)
         red, green, blue, depth = rec.colour_of(records, r)
-        across = (columns - u) * root
         one = q1 = qq = qy = y1 = yy = to_red = to_green = to_blue = to_depth = none
         abs_u = abs_v = to_0 = to_1 = to_2 = to_3 = none
-        for y in rec.rows_of(records, r, patch):
-            dy = np.float32(y) + HALF - v
-            q = across - shift * dy
-            sigma = multiply_add(q, q, flat * dy * dy)
+        rows = rec.rows_of(records, r, patch)
+        across = (columns - u) * root
+        line = lanes_of(np.float32(rows.start) - HALF)
+        for y in rows:
+            line = line + ONE
+            dy = line - v
+            q, over = excess(across, dy, shift, flat, cut)
             at = y * patch.stride + patch.left
-            shows = (sigma <= cut) & (load(death, at) > np.float32(k))
+            shows = (over >= ZERO) & (load(death, at) > np.float32(k))
             if not any_of(shows):
                 continue
-            full = exp_minus(sigma) * opacity
+            full = alpha_of(over)
             alpha = where(shows, smaller(full, max_alpha), none)
             before = load(light, at) / (ONE - alpha)
             store(light, at, before)

@@ -17,12 +17,16 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.core.imputils import lower_builtin
+from numba.core.registry import cpu_target
 from numba.core.typing.templates import ConcreteTemplate, infer_global, signature
 from numba.extending import intrinsic, models, register_model
 
 LANES = 16
 FLOAT, WORD, BIT = ir.FloatType(), ir.IntType(32), ir.IntType(1)
-VECTOR, MASK = ir.VectorType(FLOAT, LANES), ir.VectorType(BIT, LANES)
+VECTOR, WORDS, BITS = (ir.VectorType(kind, LANES) for kind in (FLOAT, WORD, BIT))
+FLAGS = BITS if "+avx512f" in cpu_target.target_context.codegen().magic_tuple()[2] else WORDS
+"""What flags are made of. Without registers of masks, LLVM would pack bits that outlive a branch and unpack them again;
+there a flag is a word, and stands if its highest bit does."""
 
 
 class LaneType(types.Type):
@@ -36,7 +40,7 @@ bool16 = LaneType("bool16")
 @register_model(LaneType)
 class _LaneModel(models.PrimitiveModel):
     def __init__(self, manager, kind):
-        super().__init__(manager, kind, VECTOR if kind == float32x16 else MASK)
+        super().__init__(manager, kind, VECTOR if kind == float32x16 else FLAGS)
 
 
 def _spread(builder, kind, value):
@@ -46,6 +50,21 @@ def _spread(builder, kind, value):
     undefined = ir.Constant(VECTOR, ir.Undefined)
     first = builder.insert_element(undefined, value, WORD(0))
     return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(WORD, LANES), [0] * LANES))
+
+
+def _flags(builder, bits):
+    """Flags of the bits of a comparison."""
+    return bits if FLAGS == BITS else builder.sext(bits, WORDS)
+
+
+def _bits(builder, flags):
+    """The bits of flags."""
+    return flags if FLAGS == BITS else builder.icmp_signed("<", flags, WORDS(None))
+
+
+def _packed(builder, flags):
+    """Flags as the bits of an integer, the first lane's lowest."""
+    return builder.bitcast(_bits(builder, flags), ir.IntType(LANES))
 
 
 def _operator(function, result, instruction: str, *head, **options) -> None:
@@ -61,7 +80,8 @@ def _operator(function, result, instruction: str, *head, **options) -> None:
         @lower_builtin(function, *pair)
         def _code(context, builder, sig, args):
             left, right = (_spread(builder, kind, value) for kind, value in zip(sig.args, args, strict=True))
-            return getattr(builder, instruction)(*head, left, right, **options)
+            made = getattr(builder, instruction)(*head, left, right, **options)
+            return _flags(builder, made) if result == bool16 else made
 
 
 FUSED = ("contract",)
@@ -85,6 +105,16 @@ class _And(ConcreteTemplate):
 @lower_builtin(operator.and_, bool16, bool16)
 def _and(context, builder, sig, args):
     return builder.and_(*args)
+
+
+@infer_global(operator.invert)  # pyright: ignore[reportOptionalCall]
+class _Invert(ConcreteTemplate):
+    cases: ClassVar = [signature(bool16, bool16)]
+
+
+@lower_builtin(operator.invert, bool16)
+def _invert(context, builder, sig, args):
+    return builder.not_(args[0])
 
 
 def _pointer(context, builder, array_type, array, index, kind: ir.Type = VECTOR):
@@ -189,9 +219,25 @@ floor_of = _function("llvm.floor.v16f32", "The next whole numbers below.")
 
 @intrinsic
 @no_type_check
+def negative(typing, lanes):
+    """Flags of the lanes whose sign is set."""
+
+    def codegen(context, builder, sig, args):
+        words = builder.bitcast(args[0], WORDS)
+        return words if FLAGS == WORDS else builder.icmp_signed("<", words, WORDS(None))
+
+    return bool16(float32x16), codegen
+
+
+@intrinsic
+@no_type_check
 def where(typing, flags, a, b):
     """`a` in the lanes that are flagged, `b` in the others."""
-    return float32x16(bool16, float32x16, float32x16), lambda context, builder, sig, args: builder.select(*args)
+
+    def codegen(context, builder, sig, args):
+        return builder.select(_bits(builder, args[0]), *args[1:])
+
+    return float32x16(bool16, float32x16, float32x16), codegen
 
 
 @intrinsic
@@ -200,8 +246,18 @@ def any_of(typing, flags):
     """Whether any lane is flagged."""
 
     def codegen(context, builder, sig, args):
-        bits = builder.bitcast(args[0], ir.IntType(LANES))
-        return builder.icmp_unsigned("!=", bits, ir.IntType(LANES)(0))
+        return builder.icmp_unsigned("!=", _packed(builder, args[0]), ir.IntType(LANES)(0))
+
+    return types.boolean(bool16), codegen
+
+
+@intrinsic
+@no_type_check
+def all_of(typing, flags):
+    """Whether all lanes are flagged."""
+
+    def codegen(context, builder, sig, args):
+        return builder.icmp_unsigned("==", _packed(builder, args[0]), ir.IntType(LANES)(-1))
 
     return types.boolean(bool16), codegen
 
@@ -212,7 +268,7 @@ def bits_of(typing, flags):
     """Flags as the bits of an integer, the first lane's lowest."""
 
     def codegen(context, builder, sig, args):
-        return builder.zext(builder.bitcast(args[0], ir.IntType(LANES)), ir.IntType(64))
+        return builder.zext(_packed(builder, args[0]), ir.IntType(64))
 
     return types.int64(bool16), codegen
 
@@ -225,7 +281,7 @@ def load_where(typing, array, index, flags):
     def codegen(context, builder, sig, args):
         pointer = _pointer(context, builder, sig.args[0], *args[:2])
         rest = ir.Constant(VECTOR, [0.0] * LANES)
-        return _llvm(builder, "llvm.masked.load.v16f32.p0", VECTOR, [pointer, WORD(4), args[2], rest])
+        return _llvm(builder, "llvm.masked.load.v16f32.p0", VECTOR, [pointer, WORD(4), _bits(builder, args[2]), rest])
 
     return float32x16(array, types.intp, bool16), codegen
 
@@ -237,7 +293,8 @@ def store_where(typing, array, index, lanes, flags):
 
     def codegen(context, builder, sig, args):
         pointer = _pointer(context, builder, sig.args[0], *args[:2])
-        _llvm(builder, "llvm.masked.store.v16f32.p0", ir.VoidType(), [args[2], pointer, WORD(4), args[3]])
+        bits = _bits(builder, args[3])
+        _llvm(builder, "llvm.masked.store.v16f32.p0", ir.VoidType(), [args[2], pointer, WORD(4), bits])
         return context.get_dummy_value()
 
     return types.void(array, types.intp, float32x16, bool16), codegen

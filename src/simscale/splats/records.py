@@ -117,17 +117,9 @@ def patch_of(tile, width, height):
 @part
 @no_type_check
 def outline_of(records, r):
-    """Centre, `root`, `root` times `slope`, `flat`, cut and opacity of a record."""
+    """Centre, `root`, `root` times `slope`, `flat` and cut of a record."""
     root = records[r, ROOT]
-    return (
-        records[r, U],
-        records[r, V],
-        root,
-        root * records[r, SLOPE],
-        records[r, FLAT],
-        records[r, CUT],
-        records[r, OPACITY],
-    )
+    return records[r, U], records[r, V], root, root * records[r, SLOPE], records[r, FLAT], records[r, CUT]
 
 
 @part
