@@ -88,7 +88,7 @@ def measure(scene: Gaussians, view: View, repeat: int, unit: float) -> dict[str,
     def both(camera: int) -> None:
         for value in raw.values():
             value.grad = None
-        drawing = render(scene, view.at(camera), limits=LIMITS, memory=memory)
+        drawing = render(scene, view.at(camera), limits=LIMITS, sparse_grad=True, memory=memory)
         ((drawing.image * pull).sum() + drawing.alpha.sum() + drawing.depth.mean()).backward()
 
     result: dict[str, object] = {
@@ -138,9 +138,10 @@ def training(repeat: int, unit: float) -> dict[str, float]:
     def step(camera: int) -> None:
         for value in raw.values():
             value.grad = None
-        drawing = render(scene, view.at(camera), limits=LIMITS, absgrad=True, memory=memory)
+        drawing = render(scene, view.at(camera), limits=LIMITS, absgrad=True, sparse_grad=True, memory=memory)
         photometric(drawing.image, target).backward()
-        sparse_adam(scene, momenta, drawing.visible.mask(len(scene)), rates=rates, step=1)
+        seen = drawing.visible
+        sparse_adam(scene, momenta, seen.gaussian, seen.slopes(scene), rates=rates, step=1)
 
     return timed(step, len(view), repeat, unit)
 

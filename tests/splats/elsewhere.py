@@ -101,7 +101,7 @@ def render_elsewhere(gaussians: Gaussians, view, **how) -> Drawing:
         return render(gaussians, view, **how)
     here = Gaussians(**{name: value.cpu() for name, value in gaussians.tensors().items()})
     eye = replace(view, camera_from_world=view.camera_from_world.cpu(), intrinsics=view.intrinsics.cpu())
-    drawing = render(here, eye, **how)
+    drawing = render(here, eye, **how | {"sparse_grad": False})  # as on CUDA
     seen = drawing.visible
     visible = {name: Far(getattr(seen, name)) for name in ("camera", "gaussian", "radius", "grad", "absolute_grad")}
     planes = {name: getattr(drawing, name).to(ELSEWHERE) for name in ("image", "alpha", "depth", "extra")}

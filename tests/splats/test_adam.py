@@ -15,10 +15,11 @@ def test_gaussians_that_are_always_seen_move_as_with_torch():
     groups = [{"params": [value], "lr": RATES[name]} for name, value in theirs.tensors().items()]
     adam = torch.optim.Adam(groups, eps=1e-15)
     for step in range(1, 6):
-        for name, value in ours.tensors().items():
-            value.grad = torch.randn(value.shape, generator=torch.Generator().manual_seed(step)) * 1e-3
-            getattr(theirs, name).grad = value.grad.clone()
-        sparse_adam(ours, momenta, torch.ones(50, dtype=torch.bool), rates=RATES, step=step)
+        slopes = {}
+        for name, value in theirs.tensors().items():
+            slopes[name] = torch.randn(value.shape, generator=torch.Generator().manual_seed(step)) * 1e-3
+            value.grad = slopes[name].clone()
+        sparse_adam(ours, momenta, torch.arange(50), slopes, rates=RATES, step=step)
         adam.step()
     for name, value in ours.tensors().items():
         torch.testing.assert_close(value, getattr(theirs, name), rtol=1e-5, atol=1e-6)
@@ -28,9 +29,9 @@ def test_who_was_not_seen_stays_and_keeps_its_momentum():
     gaussians, before = crowd(50), crowd(50)
     momenta = Momenta.of(gaussians)
     seen = torch.rand(50, generator=torch.Generator().manual_seed(0)) < 0.5
-    for value in gaussians.tensors().values():
-        value.grad = torch.ones_like(value)
-    sparse_adam(gaussians, momenta, seen, rates={"means": 0.1}, step=1)
+    rows = seen.nonzero()[:, 0]
+    slopes = {name: torch.ones_like(value[rows]) for name, value in gaussians.tensors().items()}
+    sparse_adam(gaussians, momenta, rows, slopes, rates={"means": 0.1}, step=1)
     assert torch.equal(gaussians.means[~seen], before.means[~seen])
     torch.testing.assert_close(gaussians.means[seen], before.means[seen] - 0.1)
     assert torch.equal(gaussians.quats, before.quats)
@@ -46,10 +47,11 @@ def test_torch_moves_gaussians_as_the_kernel_does():
     numbers = tuple(np.float32(number) for number in (1e-2, 0.9, 0.999, 1e-15))
     for _ in range(5):
         seen = torch.rand(500, generator=random) < 0.5
-        slope = torch.randn(value.shape, generator=random) * seen[:, None, None]
+        rows = seen.nonzero()[:, 0]
+        slope = torch.randn(len(rows), *value.shape[1:], generator=random)
         before = theirs[0].clone()
-        step_numba((ours[0], slope, *ours[1:]), seen, numbers)
-        step_torch((theirs[0], slope, *theirs[1:]), seen, numbers)
+        step_numba((ours[0], slope, *ours[1:]), rows, numbers)
+        step_torch((theirs[0], slope, *theirs[1:]), rows, numbers)
         assert torch.equal(theirs[0][~seen], before[~seen])
     for one, other in zip(ours, theirs, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-6)

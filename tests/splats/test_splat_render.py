@@ -200,3 +200,37 @@ def test_memory_is_used_again_only_when_nobody_needs_it():
     render(again, view.at(1)).image.sum().backward()
     for name, value in gaussians.tensors().items():
         assert torch.equal(value.grad, getattr(again, name).grad), name
+
+
+@pytest.mark.parametrize("degree", [0, 1, 2, 3])
+def test_sparse_gradients_are_the_rows_of_dense_ones(degree):
+    n = 5000  # more than one chunk
+    view = cameras()
+    for eye in (view.at(1), view):
+        grads = []
+        for sparse in (True, False):
+            gaussians = crowd(n, degree=degree)
+            drawing = render(gaussians, eye, sparse_grad=sparse)
+            (drawing.image.square().sum() + drawing.depth.sum()).backward()
+            grads.append({name: value.grad for name, value in gaussians.tensors().items()})
+            if sparse and len(eye) == 1:
+                seen, slopes = drawing.visible.gaussian, drawing.visible.slopes(gaussians)
+        for name, dense in grads[1].items():
+            assert grads[0][name].is_sparse
+            torch.testing.assert_close(grads[0][name].to_dense(), dense, rtol=1e-6, atol=1e-6)
+            if len(eye) == 1:
+                assert torch.equal(slopes[name], dense[seen])
+    assert len(seen) < n
+
+
+def test_sparse_gradients_stay_while_somebody_has_them():
+    gaussians, view, memory = crowd(), cameras(), Memory()
+    kept = []
+    for camera in (0, 1, 0):
+        drawing = render(gaussians, view.at(camera), sparse_grad=True, memory=memory)
+        drawing.image.sum().backward()
+        kept.append(drawing.visible.slopes(gaussians))
+        for value in gaussians.tensors().values():
+            value.grad = None
+    for name, slope in kept[0].items():
+        assert torch.equal(slope, kept[2][name]), name

@@ -9,7 +9,7 @@ from typing import no_type_check
 
 import numpy as np
 import torch
-from jaxtyping import Bool
+from jaxtyping import Int64
 from numba import get_num_threads, prange
 from torch import Tensor
 
@@ -18,7 +18,7 @@ from simscale.splats.kernels import contracted_part, kernel
 from simscale.splats.lanes import take_ticket
 
 CHUNK = 4096
-"""Gaussians that one thread takes at a time."""
+"""Rows that one thread takes at a time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,8 @@ class Momenta:
 def sparse_adam(
     gaussians: Gaussians,
     momenta: Momenta,
-    seen: Bool[Tensor, " n"],
+    rows: Int64[Tensor, " m"],
+    slopes: dict[str, Tensor],
     *,
     rates: dict[str, float],
     step: int,
@@ -51,12 +52,13 @@ def sparse_adam(
     beta2: float = 0.999,
     eps: float = 1e-15,
 ) -> None:
-    """One step of Adam in place, on the parameters that have a gradient and the Gaussians that were seen.
+    """One step of Adam in place, on the Gaussians that were seen.
 
     Args:
-        gaussians: Parameters, with `.grad`.
+        gaussians: Parameters.
         momenta: What earlier steps left, changed in place.
-        seen: Which Gaussians to move.
+        rows: Which Gaussians to move, none twice; `Visible.gaussian` of one camera, say.
+        slopes: Their gradients [m ...] by the parameter's name; others stay as they are.
         rates: Learning rate of each parameter; one that is missing stays as it is.
         step: Steps done so far, this one included; corrects the start as torch's Adam does, for all Gaussians alike.
         beta1: Memory of the gradients' mean.
@@ -64,33 +66,33 @@ def sparse_adam(
         eps: Added to the root of the squares' mean; INRIA's value.
     """
     correction = math.sqrt(1 - beta2**step)
-    for name, value in gaussians.tensors().items():
-        if value.grad is None or not value.numel() or name not in rates:
+    for name, slope in slopes.items():
+        if not slope.numel() or name not in rates:
             continue
-        moved = (value.detach(), value.grad.contiguous(), momenta.first[name], momenta.second[name])
+        moved = (getattr(gaussians, name).detach(), slope.contiguous(), momenta.first[name], momenta.second[name])
         assert all(tensor.is_contiguous() for tensor in moved), name
         size = rates[name] * correction / (1 - beta1**step)
         numbers = tuple(np.float32(number) for number in (size, beta1, beta2, eps * correction))
-        if value.device.type == "cpu":
-            step_numba(moved, seen, numbers)
+        if slope.device.type == "cpu":
+            step_numba(moved, rows, numbers)
         else:
-            step_torch(moved, seen, numbers)
+            step_torch(moved, rows, numbers)
 
 
-def step_numba(moved: tuple[Tensor, ...], seen: Bool[Tensor, " n"], numbers: tuple[np.float32, ...]) -> None:
-    """Adam on one parameter, its gradient and momenta, on a CPU."""
+def step_numba(moved: tuple[Tensor, ...], rows: Int64[Tensor, " m"], numbers: tuple[np.float32, ...]) -> None:
+    """Adam on some rows of one parameter, their gradients, and the parameter's momenta, on a CPU."""
     flat = tuple(tensor.numpy().reshape(-1) for tensor in moved)
-    _step(flat, seen.numpy(), numbers, get_num_threads())
+    _step(flat, rows.numpy(), numbers, get_num_threads())
 
 
-def step_torch(moved: tuple[Tensor, ...], seen: Bool[Tensor, " n"], numbers: tuple[np.float32, ...]) -> None:
+def step_torch(moved: tuple[Tensor, ...], rows: Int64[Tensor, " m"], numbers: tuple[np.float32, ...]) -> None:
     """The same in plain torch: for CUDA, and what tests compare with. It waits for no device."""
     value, slope, first, second = moved
     size, beta1, beta2, eps = map(float, numbers)
-    own = seen.reshape(-1, *[1] * (value.dim() - 1))
-    first.copy_(torch.where(own, beta1 * first + (1 - beta1) * slope, first))
-    second.copy_(torch.where(own, beta2 * second + (1 - beta2) * slope * slope, second))
-    value.sub_(torch.where(own, size * first / (second.sqrt() + eps), 0))
+    mean = beta1 * first[rows] + (1 - beta1) * slope
+    square = beta2 * second[rows] + (1 - beta2) * slope * slope
+    first[rows], second[rows] = mean, square
+    value[rows] -= size * mean / (square.sqrt() + eps)
 
 
 @contracted_part
@@ -109,24 +111,21 @@ def _move(value, slope, first, second, numbers):
 
 @kernel
 @no_type_check
-def _step(flat, seen, numbers, threads):
+def _step(flat, rows, numbers, threads):
     value, slope, first, second = flat
-    n = seen.size
-    each = value.size // n
-    chunks = (n + CHUNK - 1) // CHUNK
+    each = slope.size // rows.size
+    chunks = (rows.size + CHUNK - 1) // CHUNK
     ticket = np.zeros(1, np.int64)
     for _ in prange(threads):
         while True:
             chunk = take_ticket(ticket)
             if chunk >= chunks:
                 break
-            i, end = chunk * CHUNK, min((chunk + 1) * CHUNK, n)
+            i, end = chunk * CHUNK, min((chunk + 1) * CHUNK, rows.size)
             while i < end:
-                start = i
-                while i < end and seen[i]:
+                begun = i
+                i += 1
+                while i < end and rows[i] == rows[i - 1] + 1:
                     i += 1
-                a, b = start * each, i * each
-                if b > a:
-                    _move(value[a:b], slope[a:b], first[a:b], second[a:b], numbers)
-                while i < end and not seen[i]:
-                    i += 1
+                a, b = rows[begun] * each, (rows[i - 1] + 1) * each
+                _move(value[a:b], slope[begun * each : i * each], first[a:b], second[a:b], numbers)

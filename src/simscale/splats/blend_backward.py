@@ -29,14 +29,32 @@ from simscale.splats.lanes import (
     take_ticket,
     where,
 )
-from simscale.splats.records import CHUNK, TILE
+from simscale.splats.records import CHUNK, EXTRAS, TILE
+
+DEATH, LIGHT, BEHIND, PULL, RED, GREEN, BLUE, DEPTH, EXTRA = range(0, 9 * TILE, TILE)
+"""Where a row of the board has its places of death, transmittance, what lies behind, and the loss's gradients."""
+STRIDE = EXTRA + EXTRAS * TILE
+"""Numbers a row of a board, where a thread turns a tile back within the first cache."""
 
 
 @part
 @no_type_check
-def _turn_tile(pairs, seen, extra, absgrad, patch, max_alpha, death, pull, light, behind, sums):
+def _lay(board, patch, transmittance, death, pull):
+    """Copies a tile's pixels to a board, and puts nothing behind the last Gaussian."""
+    for y in range(TILE):
+        at, there = y * STRIDE, (patch.upper + y) * patch.stride + patch.left
+        store(board, at + DEATH, load(death, there))
+        store(board, at + LIGHT, load(transmittance, there))
+        store(board, at + BEHIND, lanes_of(ZERO))
+        for plane in range(pull.size // death.size):
+            store(board, at + PULL + plane * TILE, load(pull, there + plane * death.size))
+
+
+@part
+@no_type_check
+def _turn_tile(pairs, seen, extra, absgrad, patch, max_alpha, board, sums):
     """Adds a tile's share to the gradients `sums` of its records."""
-    none, size, records = lanes_of(ZERO), death.size, seen.records
+    none, records = lanes_of(ZERO), seen.records
     flat_records, flat_sums = records.reshape(-1), sums.reshape(-1)
     columns = counting() + (np.float32(patch.left) + HALF)
     for k in range(pairs.size - 1, -1, -1):
@@ -53,35 +71,35 @@ def _turn_tile(pairs, seen, extra, absgrad, patch, max_alpha, death, pull, light
             line = line + ONE
             dy = line - v
             q, over = excess(across, dy, shift, flat, cut)
-            at = y * patch.stride + patch.left
-            shows = (over >= ZERO) & (load(death, at) > np.float32(k))
+            at = (y - patch.upper) * STRIDE
+            shows = (over >= ZERO) & (load(board, at + DEATH) > np.float32(k))
             if not any_of(shows):
                 continue
             full = alpha_of(over)
             alpha = where(shows, smaller(full, max_alpha), none)
-            before = load(light, at) / (ONE - alpha)
-            store(light, at, before)
+            before = load(board, at + LIGHT) / (ONE - alpha)
+            store(board, at + LIGHT, before)
             weight = alpha * before
-            pull_red, pull_green = load(pull, at + size), load(pull, at + 2 * size)
-            pull_blue, pull_depth = load(pull, at + 3 * size), load(pull, at + 4 * size)
-            worth = multiply_add(pull_red, red, load(pull, at))
+            pull_red, pull_green = load(board, at + RED), load(board, at + GREEN)
+            pull_blue, pull_depth = load(board, at + BLUE), load(board, at + DEPTH)
+            worth = multiply_add(pull_red, red, load(board, at + PULL))
             worth = multiply_add(pull_green, green, worth)
             worth = multiply_add(pull_blue, blue, worth)
             worth = multiply_add(pull_depth, depth, worth)
             to_red, to_green = multiply_add(weight, pull_red, to_red), multiply_add(weight, pull_green, to_green)
             to_blue, to_depth = multiply_add(weight, pull_blue, to_blue), multiply_add(weight, pull_depth, to_depth)
             if extra is not None:
-                pull_0, pull_1 = load(pull, at + 5 * size), load(pull, at + 6 * size)
-                pull_2, pull_3 = load(pull, at + 7 * size), load(pull, at + 8 * size)
+                pull_0, pull_1 = load(board, at + EXTRA), load(board, at + EXTRA + TILE)
+                pull_2, pull_3 = load(board, at + EXTRA + 2 * TILE), load(board, at + EXTRA + 3 * TILE)
                 worth = multiply_add(pull_0, extra[r, 0], worth)
                 worth = multiply_add(pull_1, extra[r, 1], worth)
                 worth = multiply_add(pull_2, extra[r, 2], worth)
                 worth = multiply_add(pull_3, extra[r, 3], worth)
                 to_0, to_1 = multiply_add(weight, pull_0, to_0), multiply_add(weight, pull_1, to_1)
                 to_2, to_3 = multiply_add(weight, pull_2, to_2), multiply_add(weight, pull_3, to_3)
-            past = load(behind, at)
+            past = load(board, at + BEHIND)
             gain = worth - past
-            store(behind, at, multiply_add(alpha, gain, past))
+            store(board, at + BEHIND, multiply_add(alpha, gain, past))
             s = where(full <= max_alpha, none - weight * gain, none)  # the loss's gradient by sigma
             sq = s * q
             one, q1, qq = one + s, q1 + sq, multiply_add(sq, q, qq)
@@ -111,21 +129,20 @@ def _clear_share(sums, slots, ticket):
 
 @part
 @no_type_check
-def _turn_share(seen, tiles, looked, extra, absgrad, size, max_alpha, transmittance, death, pull, state, sums, rows):
+def _turn_share(seen, tiles, looked, extra, absgrad, size, max_alpha, transmittance, death, pull, sums, rows):
     """One thread's share of the rows of tiles; `rows` holds a ticket, and then the rows' numbers in order."""
     width, height = size
-    across, light, behind = (width + TILE - 1) // TILE, state[0], state[1]
+    across, board = (width + TILE - 1) // TILE, np.empty(TILE * STRIDE, np.float32)
     while True:
         taken = take_ticket(rows)
         if taken >= rows.size - 1:
             break
         first = rows[1 + taken] * across
-        for i in range(first * TILE * TILE, (first + across) * TILE * TILE):
-            light[i], behind[i] = transmittance[i], ZERO
         for tile in range(first, first + across):
             pairs = tiles.pairs[tiles.starts[tile] : tiles.starts[tile] + looked[tile]]
             patch = rec.patch_of(tile, width, height)
-            _turn_tile(pairs, seen, extra, absgrad, patch, max_alpha, death, pull, light, behind, sums)
+            _lay(board, patch, transmittance, death, pull)
+            _turn_tile(pairs, seen, extra, absgrad, patch, max_alpha, board, sums)
 
 
 @part
@@ -148,7 +165,7 @@ def _heaviest_first(looked, across):
 @kernel
 @no_type_check
 def blend_backward(
-    seen, tiles, looked, extra, absgrad, width, height, max_alpha, transmittance, death, pull, state, sums, threads
+    seen, tiles, looked, extra, absgrad, width, height, max_alpha, transmittance, death, pull, sums, threads
 ):
     """Gradients by the records.
 
@@ -165,7 +182,6 @@ def blend_backward(
         death: From `blend`, flat.
         pull: The loss's gradient by the planes of `blend`, flat and padded; by the first plane with the other sign,
             which makes it that by the light that Gaussians stop.
-        state: Room for two planes, flat.
         sums: Where to write records of gradients, one for each slot; their fields are in `simscale.splats.records`.
         threads: That share the work.
     """
@@ -174,4 +190,4 @@ def blend_backward(
         _clear_share(sums, seen.slots, first)
     size = width, height
     for _ in prange(threads):
-        _turn_share(seen, tiles, looked, extra, absgrad, size, max_alpha, transmittance, death, pull, state, sums, rows)
+        _turn_share(seen, tiles, looked, extra, absgrad, size, max_alpha, transmittance, death, pull, sums, rows)

@@ -24,7 +24,9 @@ from numba.extending import intrinsic, models, register_model
 LANES = 16
 FLOAT, WORD, BIT = ir.FloatType(), ir.IntType(32), ir.IntType(1)
 VECTOR, WORDS, BITS = (ir.VectorType(kind, LANES) for kind in (FLOAT, WORD, BIT))
-FLAGS = BITS if "+avx512f" in cpu_target.target_context.codegen().magic_tuple()[2] else WORDS
+FEATURES: str = cpu_target.target_context.codegen().magic_tuple()[2]  # pyright: ignore[reportAttributeAccessIssue]
+"""Of the processor that Numba compiles for."""
+FLAGS = BITS if "+avx512f" in FEATURES else WORDS
 """What flags are made of. Without registers of masks, LLVM would pack bits that outlive a branch and unpack them again;
 there a flag is a word, and stands if its highest bit does."""
 

@@ -1,8 +1,8 @@
 """From gradients by records to gradients by the raw parameters of Gaussians and by the camera's pose.
 
 Sixteen records at a time. What gradients need of the projection is computed again: reading it back would cost more.
-Chunks of Gaussians write rows of their own; a pose's gradient is summed within chunks and then over chunks, always in
-one order.
+Gradients come as one row for each Gaussian that was seen, without gaps, so that none has to be cleared first. Chunks of
+Gaussians write rows of their own; a pose's gradient is summed within chunks and then over chunks, always in one order.
 """
 
 from typing import no_type_check
@@ -28,7 +28,7 @@ from simscale.splats.projection import (
     shape_of,
     spread_of,
 )
-from simscale.splats.records import EXTRAS, SPAN, WORDS
+from simscale.splats.records import CHUNK, EXTRAS, SPAN, WORDS
 from simscale.splats.sh_rows import pull_colour
 from simscale.splats.vectors import by_parts, cross, dot, into, quat_pull, rotation_of, row, weighted
 
@@ -205,8 +205,8 @@ def _colour_pull(record, sums):
 
 @part
 @no_type_check
-def _pull_colours(ids, eye, shapes, record, sums, sh_rest, each, g_rest, bases, pulls):
-    """Adds gradients by the coefficients beyond the constant ones; returns those by the offset from the camera."""
+def _pull_colours(ids, eye, shapes, record, sums, sh_rest, each, place, g_rest, bases, pulls):
+    """Writes gradients by the coefficients beyond the constant ones; returns those by the offset from the camera."""
     offset = offset_of(eye, (load(shapes, 0), load(shapes, LANES), load(shapes, 2 * LANES)))
     per_length = ONE / root_of(dot(offset, offset))
     toward = offset[0] * per_length, offset[1] * per_length, offset[2] * per_length
@@ -214,7 +214,8 @@ def _pull_colours(ids, eye, shapes, record, sums, sh_rest, each, g_rest, bases, 
     put(transposed(*_colour_pull(record, sums)), pulls)
     for lane in range(ids.size):
         at = lane * LANES
-        store(bases, at, pull_colour(ids[lane], load(bases, at), load(pulls, at), sh_rest, each, g_rest))
+        basis, pull = load(bases, at), load(pulls, at)
+        store(bases, at, pull_colour(ids[lane], basis, pull, sh_rest, each, place + lane, g_rest))
     for lane in range(ids.size, LANES):
         store(bases, lane * LANES, lanes_of(NONE))
     by_toward = harmonics_slope(eye.sh_degree, toward, _read(bases)[1:])
@@ -238,79 +239,114 @@ def _collect(seen, first, count, sums, records, totals):
 
 @part
 @no_type_check
-def _hand_out(i, out, record, total, grads, by_extra, by_centre):
-    """Adds one Gaussian's gradients to its rows."""
+def _hand_out(i, out, record, total, rows, by_extra, by_centre):
+    """Writes row `i` of the gradients."""
     for axis in range(3):
-        grads.means[i, axis] += out[axis]
-        grads.log_scales[i, axis] += out[3 + axis]
-        grads.sh_dc[i, axis] += out[11 + axis] * CONSTANT
+        rows.means[i, axis] = out[axis]
+        rows.log_scales[i, axis] = out[3 + axis]
+        rows.sh_dc[i, axis] = out[11 + axis] * CONSTANT
     for axis in range(4):
-        grads.quats[i, axis] += out[6 + axis]
-    grads.logit_opacity[i] += out[10]
-    by_centre[0], by_centre[1] = out[14], out[15]
-    by_centre[2], by_centre[3] = TWO * record[rec.ROOT] * total[rec.ABS_U], TWO * total[rec.ABS_V]
+        rows.quats[i, axis] = out[6 + axis]
+    rows.logit_opacity[i] = out[10]
+    by_centre[i, 0], by_centre[i, 1] = out[14], out[15]
+    by_centre[i, 2], by_centre[i, 3] = TWO * record[rec.ROOT] * total[rec.ABS_U], TWO * total[rec.ABS_V]
     if by_extra is not None:
         for channel in range(EXTRAS):
-            by_extra[i, channel] += total[rec.SUM_EXTRA + channel]
+            by_extra[i, channel] = total[rec.SUM_EXTRA + channel]
 
 
 @part
 @no_type_check
-def _pull_chunk(start, end, seen, sums, raw, eye, grads, by_extra, by_centre, pose):
-    """Gradients of the records `start` to `end`; adds the pose's to `pose`, lane by lane."""
+def _pull_chunk(start, end, place, seen, sums, raw, eye, rows, by_extra, by_centre, pose):
+    """Gradients of the records `start` to `end`, from row `place` on; adds the pose's to `pose`, lane by lane."""
     shapes, records, totals = np.empty(FIELDS * LANES, f32), np.empty(LANES * WORDS, f32), np.empty(LANES * WORDS, f32)
     bases, out = np.empty(LANES * LANES, f32), np.empty(LANES * LANES, f32)
-    sh_rest, g_rest, each = raw.sh_rest.reshape(-1), grads.sh_rest.reshape(-1), 3 * raw.sh_rest.shape[1]
+    sh_rest, each = raw.sh_rest.reshape(-1), 3 * raw.sh_rest.shape[1]
+    g_rest = rows.sh_rest.reshape(-1)[: (place + end - start) * each]
     for first in range(start, end, LANES):
         ids = seen.gaussian[first : min(first + LANES, end)]
         gather(raw, ids, shapes)
         _collect(seen, first, ids.size, sums, records, totals)
         record, total = _read(records), _read(totals)
-        by_offset = _pull_colours(ids, eye, shapes, record, total, sh_rest, each, g_rest, bases, out)
+        by_offset = _pull_colours(ids, eye, shapes, record, total, sh_rest, each, place, g_rest, bases, out)
         _pull_shapes(eye, shapes, record, total, by_offset, pose, out)
         for lane in range(ids.size):
             mine = slice(lane * LANES, (lane + 1) * LANES)
-            _hand_out(ids[lane], out[mine], records[mine], totals[mine], grads, by_extra, by_centre[first + lane])
+            _hand_out(place + lane, out[mine], records[mine], totals[mine], rows, by_extra, by_centre)
+        place += LANES
 
 
 @part
 @no_type_check
-def _pull_share(seen, sums, raw, eye, grads, by_extra, by_centre, poses, ticket):
+def _pull_share(places, seen, sums, raw, eye, rows, by_extra, by_centre, poses, ticket):
     """One thread's share of the chunks."""
     while True:
         chunk = take_ticket(ticket)
         if chunk >= seen.ends.size:
             break
         start, end = seen.starts[chunk], seen.ends[chunk]
-        _pull_chunk(start, end, seen, sums, raw, eye, grads, by_extra, by_centre, poses[chunk])
+        _pull_chunk(start, end, places[chunk], seen, sums, raw, eye, rows, by_extra, by_centre, poses[chunk])
 
 
 @kernel
 @no_type_check
-def project_backward(seen, sums, raw, eye, grads, by_extra, by_centre, threads):
-    """Adds the gradients by the raw parameters.
+def project_backward(seen, sums, raw, eye, rows, by_extra, by_centre, threads):
+    """Finds the gradients by the raw parameters of the `v` Gaussians that were seen, in the order of their records.
 
     Args:
         seen: From `project`.
         sums: From `blend_backward`.
         raw: As given to `project`.
         eye: As given to `project`.
-        grads: Arrays like `raw` to add to.
-        by_extra: Array [n 4] to add the gradients by the extra channels to, or None.
-        by_centre: Array [m 4] for the gradients by the centres in the image, and the same with absolute values.
+        rows: Arrays like `raw`, but of `v` rows, to write to.
+        by_extra: Array [v 4] for the gradients by the extra channels, or None.
+        by_centre: Array [v 4] for the gradients by the centres in the image, and the same with absolute values.
         threads: That share the work.
 
     Returns:
         The gradient by the camera: rotation (9), translation (3), and centre (3) as far as colours depend on it.
     """
     chunks = seen.ends.size
-    poses = np.zeros((chunks, POSE * LANES), f32)
+    poses, places = np.zeros((chunks, POSE * LANES), f32), np.zeros(chunks, np.int64)
+    for chunk in range(1, chunks):
+        places[chunk] = places[chunk - 1] + seen.ends[chunk - 1] - seen.starts[chunk - 1]
     ticket = np.zeros(1, np.int64)
     for _ in prange(threads):
-        _pull_share(seen, sums, raw, eye, grads, by_extra, by_centre, poses, ticket)
+        _pull_share(places, seen, sums, raw, eye, rows, by_extra, by_centre, poses, ticket)
     pose = np.zeros(POSE)
     for chunk in range(chunks):
         for entry in range(POSE):
             for lane in range(LANES):
                 pose[entry] += poses[chunk, entry * LANES + lane]
     return pose
+
+
+@part
+@no_type_check
+def _add_share(gaussian, rows, dense, ticket):
+    """One thread's share of the rows of one array."""
+    each = rows.size // max(gaussian.size, 1)
+    while True:
+        first = take_ticket(ticket) * CHUNK
+        if first >= gaussian.size:
+            break
+        for i in range(first, min(first + CHUNK, gaussian.size)):
+            at, there = i * each, gaussian[i] * each
+            for k in range(each):
+                dense[there + k] += rows[at + k]
+
+
+@kernel
+@no_type_check
+def add_rows(gaussian, rows, dense, threads):
+    """Adds rows to those of a larger array.
+
+    Args:
+        gaussian: Which row each belongs to, none twice.
+        rows: Flat.
+        dense: Flat too.
+        threads: That share the work.
+    """
+    ticket = np.zeros(1, np.int64)
+    for _ in prange(threads):
+        _add_share(gaussian, rows, dense, ticket)

@@ -15,7 +15,7 @@ from simscale.splats.cull import cull
 from simscale.splats.gaussians import Gaussians
 from simscale.splats.memory import Memory
 from simscale.splats.project import project
-from simscale.splats.project_backward import project_backward
+from simscale.splats.project_backward import add_rows, project_backward
 from simscale.splats.records import EXTRAS, TILE, WORDS, Eye, Raw, Seen, Tiles
 from simscale.splats.tiles import list_tiles
 from simscale.splats.view import Drawing, Limits, View, Visible
@@ -34,10 +34,12 @@ def draw_numba(
     *,
     sh_degree: int,
     absgrad: bool,
+    sparse_grad: bool = False,
     memory: Memory | None = None,
 ) -> Drawing:
     """See `render`. Extra channels are drawn four at a time."""
-    job = _Job(view=view, limits=limits, sh_degree=sh_degree, absgrad=absgrad, memory=memory or Memory())
+    options = {"sh_degree": sh_degree, "absgrad": absgrad, "sparse_grad": sparse_grad}
+    job = _Job(view=view, limits=limits, memory=memory or Memory(), **options)
     raw, centres = gaussians.tensors().values(), view.centres()
     light, image, depth, more, *visible = _Draw.apply(job, view.camera_from_world, centres, extra[:, :EXTRAS], *raw)
     for first in range(EXTRAS, extra.shape[1], EXTRAS):
@@ -61,6 +63,7 @@ class _Job:
     limits: Limits
     sh_degree: int
     absgrad: bool
+    sparse_grad: bool
     memory: Memory
 
 
@@ -154,10 +157,21 @@ def room_of(eye: Eye, cameras: int, extra: bool, memory: Memory) -> Float32[Arra
     return memory.array(cameras, PLANES + EXTRAS if extra else PLANES, rows, stride)
 
 
-def _turn_one(job: _Job, drawn: Drawn, pulls: list[Tensor | None], raw: Raw, grads: Raw, by_extra: Array | None):
-    """Adds one camera's gradients to `grads` and `by_extra`; returns those by its pose, and by centres in the image."""
-    threads, eye, seen = get_num_threads(), drawn.eye, drawn.seen
-    padded, first = job.memory.array(*drawn.planes.shape), 0
+@dataclass(frozen=True, kw_only=True)
+class _Turned:
+    """One camera's gradients; a row for each Gaussian that it saw."""
+
+    gaussian: Int64[Array, " v"]
+    raw: Raw
+    extra: Float32[Array, "v 4"] | None
+    centre: Float32[Array, "v 4"]  # by the centres in the image, and the same with absolute values
+    pose: Array  # [15]: rotation by rows, translation, centre as far as colours depend on it
+
+
+def _turn_one(job: _Job, drawn: Drawn, pulls: list[Tensor | None], raw: Raw) -> _Turned:
+    """The backward pass of one camera."""
+    threads, eye, seen, memory = get_num_threads(), drawn.eye, drawn.seen, job.memory
+    padded, first = memory.array(*drawn.planes.shape), 0
     padded[:] = 0
     for pull, count in zip(pulls, (1, 3, 1, EXTRAS), strict=True):
         if pull is not None:
@@ -165,7 +179,7 @@ def _turn_one(job: _Job, drawn: Drawn, pulls: list[Tensor | None], raw: Raw, gra
             padded[first : first + len(planes), : eye.height, : eye.width] = planes
         first += count
     padded[0] *= -1  # by the light that Gaussians stop, not by the light that they leave
-    sums = job.memory.array(seen.slots, WORDS)
+    sums = memory.array(seen.slots, WORDS)
     blend_backward(
         seen,
         drawn.tiles,
@@ -178,13 +192,32 @@ def _turn_one(job: _Job, drawn: Drawn, pulls: list[Tensor | None], raw: Raw, gra
         drawn.planes[0].reshape(-1),
         drawn.death.reshape(-1),
         padded.reshape(-1),
-        job.memory.array(2, drawn.death.size),
         sums,
         threads,
     )
-    by_centre = np.empty((len(seen.gaussian), 4), np.float32)
-    pose = project_backward(seen, sums, raw, eye, grads, by_extra, by_centre, threads)
-    return pose, by_centre.take(drawn.used, axis=0)
+    count = len(drawn.used)
+    rows = Raw(*(memory.array(count, *array.shape[1:]) for array in raw))
+    by_extra = None if drawn.extra is None else memory.array(count, EXTRAS)
+    by_centre = np.empty((count, 4), np.float32)
+    pose = project_backward(seen, sums, raw, eye, rows, by_extra, by_centre, threads)
+    gaussian = seen.gaussian.take(drawn.used).astype(np.int64)
+    return _Turned(gaussian=gaussian, raw=rows, extra=by_extra, centre=by_centre, pose=pose)
+
+
+def _dense(parts: list[tuple[Array, Array]], shape: tuple[int, ...]) -> Tensor:
+    """The sum of the cameras' rows, each with its Gaussian, as one array of all Gaussians."""
+    dense = np.zeros(shape, np.float32)  # pages of zeros until they are written
+    for gaussian, rows in parts:
+        add_rows(gaussian, rows.reshape(-1), dense.reshape(-1), get_num_threads())
+    return torch.from_numpy(dense)
+
+
+def _sparse(parts: list[tuple[Array, Array]], shape: tuple[int, ...]) -> Tensor:
+    """The same as a sparse tensor of the cameras' rows one after another."""
+    gaussian, rows = parts[0] if len(parts) == 1 else map(np.concatenate, zip(*parts, strict=True))
+    return torch.sparse_coo_tensor(
+        torch.from_numpy(gaussian)[None], torch.from_numpy(rows), shape, check_invariants=False
+    )
 
 
 def raw_of(tensors: Iterable[Tensor]) -> Raw:
@@ -226,17 +259,19 @@ class _Draw(torch.autograd.Function):
     def backward(ctx, light, image, depth, more, *_):
         extra, *raw = ctx.saved_tensors
         job, arrays = ctx.job, raw_of(raw)
-        grads = Raw(*(np.zeros(array.shape, np.float32) for array in arrays))  # pages of zeros until they are written
-        by_extra = np.zeros((len(extra), EXTRAS), np.float32) if extra.shape[1] else None
         turned = []
         for camera, one in enumerate(ctx.drawn):
             pulls = [None if pull is None else pull[camera] for pull in (light, image, depth, more)]
-            turned.append(_turn_one(job, one, pulls, arrays, grads, by_extra))
-        pose, centres = (np.concatenate(part) for part in zip(*turned, strict=True))
-        for kept, values in zip(ctx.grads, torch.from_numpy(centres).split(2, dim=1), strict=True):
+            turned.append(_turn_one(job, one, pulls, arrays))
+        centres = torch.from_numpy(np.concatenate([one.centre for one in turned]))
+        for kept, values in zip(ctx.grads, centres.split(2, dim=1), strict=True):
             kept.copy_(values)
-        pose = torch.from_numpy(pose).float().reshape(-1, 15)
+        pose = torch.from_numpy(np.stack([one.pose for one in turned])).float()
         by_poses = torch.zeros(len(pose), 4, 4)
         by_poses[:, :3, :3], by_poses[:, :3, 3] = pose[:, :9].reshape(-1, 3, 3), pose[:, 9:12]
-        by_extra = None if by_extra is None else torch.from_numpy(by_extra[:, : extra.shape[1]])
-        return None, by_poses, pose[:, 12:], by_extra, *map(torch.from_numpy, grads)
+        by_extra = None
+        if extra.shape[1]:
+            by_extra = _dense([(one.gaussian, one.extra) for one in turned], (len(extra), EXTRAS))[:, : extra.shape[1]]
+        whole = _sparse if job.sparse_grad else _dense
+        by_raw = [whole([(one.gaussian, one.raw[i]) for one in turned], array.shape) for i, array in enumerate(arrays)]
+        return None, by_poses, pose[:, 12:], by_extra, *by_raw

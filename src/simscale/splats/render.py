@@ -21,6 +21,7 @@ def render(
     sh_degree: int | None = None,
     background: Float[Tensor, "3"] | None = None,
     absgrad: bool = False,
+    sparse_grad: bool = False,
     limits: Limits = Limits(),  # noqa: B008 (frozen)
     memory: Memory | None = None,
     backend: str = "auto",
@@ -34,6 +35,8 @@ def render(
         sh_degree: Degree of the harmonics to use, 0 to 3; None for all there are.
         background: Colour behind everything; None is black.
         absgrad: Whether the backward pass finds `Drawing.visible.absolute_grad`, which densification may want.
+        sparse_grad: Whether `numba` gives the parameters sparse gradients, with a row for each of `Drawing.visible`,
+            which takes less time and memory; `Visible.slopes` reads them. Other backends have dense ones.
         limits: Thresholds.
         memory: Kept by who draws often with `numba`; saves a third of the time of large clouds.
         backend: `numba` on a CPU; `gsplat` on CUDA; `torch64`, dense and slow, for tests; `auto` is gsplat for
@@ -52,7 +55,8 @@ def render(
     if backend == "numba":
         from simscale.splats.rasterise import draw_numba
 
-        drawing = draw_numba(gaussians, view, limits, extra, sh_degree=degree, absgrad=absgrad, memory=memory)
+        options = {"sh_degree": degree, "absgrad": absgrad, "sparse_grad": sparse_grad}
+        drawing = draw_numba(gaussians, view, limits, extra, memory=memory, **options)
     elif backend == "gsplat":
         from simscale.splats.gsplat_backend import draw_gsplat
 

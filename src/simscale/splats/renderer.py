@@ -19,6 +19,7 @@ from simscale.render.renderer import Channel
 from simscale.scene import Cameras, Tracks
 from simscale.splats.gaussians import Gaussians
 from simscale.splats.lens_warp import LensWarp, lens_warp
+from simscale.splats.memory import Memory
 from simscale.splats.pictures import seen_agents
 from simscale.splats.places import by_place
 from simscale.splats.placing import Placing, moved_to, nearest_pose, placing_of, posed_tracks
@@ -73,6 +74,7 @@ class SplatRenderer:
         self._room = _Room(by_place(street.world), by_place(street.sky))
         self._instants: OrderedDict[tuple, _Posed] = OrderedDict()
         self._lenses: OrderedDict[tuple, LensWarp] = OrderedDict()
+        self._memory = Memory()
 
     def at(self, *, rays: int) -> "SplatRenderer":
         """The same street with another number of rays; nothing is prepared again."""
@@ -208,7 +210,7 @@ class SplatRenderer:
             width=lens.width,
             height=lens.height,
         )
-        return render(everything, view, extra=extra, limits=Limits(near=self._near))
+        return render(everything, view, extra=extra, limits=Limits(near=self._near), memory=self._memory)
 
     def _nearest_view(self, pose: Float[Array, "4 4"]) -> int:
         """The recorded view that is nearest in place and direction."""

@@ -11,7 +11,7 @@ import numpy as np
 from simscale.splats.harmonics import CONSTANT
 from simscale.splats.kernels import part
 from simscale.splats.lane_moves import arrangement
-from simscale.splats.lanes import LANES, counting, larger, load_where, store_where
+from simscale.splats.lanes import LANES, counting, larger, load_where, store, store_where
 
 PART = 15
 """Coefficients of a part."""
@@ -66,17 +66,23 @@ def write_colour(i, basis, sh_dc, sh_rest, each, place, out):
 
 @part
 @no_type_check
-def _pull_part(at, flags, basis, pull, sh_rest, g_rest):
-    """Adds a part's gradient; returns, at each harmonic's first lane, the gradient by that harmonic."""
-    store_where(g_rest, at, load_where(g_rest, at, flags) + basis * pull, flags)
+def _pull_part(at, place, flags, basis, pull, sh_rest, g_rest):
+    """Writes a part's gradient; returns, at each harmonic's first lane, the gradient by that harmonic.
+
+    What a whole vector writes beyond the part is written over by the next, where there is room for one.
+    """
+    if place + LANES <= g_rest.size:
+        store(g_rest, place, basis * pull)
+    else:
+        store_where(g_rest, place, basis * pull, flags)
     share = load_where(sh_rest, at, flags) * pull
     return share + after_1(share) + after_2(share)
 
 
 @part
 @no_type_check
-def pull_colour(i, basis, pull, sh_rest, each, g_rest):
-    """Adds the gradient by a Gaussian's coefficients beyond the constant ones.
+def pull_colour(i, basis, pull, sh_rest, each, place, g_rest):
+    """Writes the gradient by a Gaussian's coefficients beyond the constant ones.
 
     Args:
         i: Which Gaussian.
@@ -84,13 +90,18 @@ def pull_colour(i, basis, pull, sh_rest, each, g_rest):
         pull: Lanes that hold the gradient by red, green and blue, then zeros.
         sh_rest: Coefficients, flat.
         each: How many a Gaussian has.
-        g_rest: Their gradient, flat.
+        place: Row of the gradient to write; rows come in order.
+        g_rest: The gradient's rows up to the last that this thread writes, flat.
 
     Returns:
         The gradient by the harmonics, in the lanes of `basis`.
     """
-    at, pull = i * each, channels(pull)
-    by_harmonic = collect_0(_pull_part(at, _in_part(0, each), harmonic_0(basis), pull, sh_rest, g_rest))
-    by_1 = collect_1(_pull_part(at + PART, _in_part(1, each), harmonic_1(basis), pull, sh_rest, g_rest))
-    by_2 = collect_2(_pull_part(at + 2 * PART, _in_part(2, each), harmonic_2(basis), pull, sh_rest, g_rest))
-    return by_harmonic + by_1 + by_2
+    at, to, pull = i * each, place * each, channels(pull)
+    found = collect_0(_pull_part(at, to, _in_part(0, each), harmonic_0(basis), pull, sh_rest, g_rest))
+    if each > PART:
+        by_1 = _pull_part(at + PART, to + PART, _in_part(1, each), harmonic_1(basis), pull, sh_rest, g_rest)
+        found = found + collect_1(by_1)
+    if each > 2 * PART:
+        by_2 = _pull_part(at + 2 * PART, to + 2 * PART, _in_part(2, each), harmonic_2(basis), pull, sh_rest, g_rest)
+        found = found + collect_2(by_2)
+    return found

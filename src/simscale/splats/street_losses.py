@@ -59,34 +59,42 @@ def depth_loss(drawing: Drawing, picture: Picture, bounds: tuple[float, float]) 
 
 
 def add_shape_slopes(
-    gaussians: Gaussians, seen: Int[Tensor, " m"], settings: LossSettings, *, sharp: bool, mcmc: bool
+    gaussians: Gaussians,
+    rows: Int[Tensor, " m"],
+    slopes: dict[str, Tensor],
+    counted: Bool[Tensor, " m"],
+    settings: LossSettings,
+    *,
+    sharp: bool,
+    mcmc: bool,
 ) -> None:
-    """Adds gradients of the terms on shapes to `.grad` of those that were seen.
+    """Adds gradients of the terms on shapes to those that drawing found.
 
     Args:
-        gaussians: Leaves with gradients.
-        seen: Rows; the means are over them.
+        gaussians: All.
+        rows: Those that were seen.
+        slopes: Their gradients by name, changed in place.
+        counted: Over which of them the means are.
         settings: Weights.
         sharp: Whether the sharpness term is due at this step.
         mcmc: Whether opacities and scales are kept small (3DGS-MCMC).
     """
-    if not len(seen):
-        return
-    share = 1.0 / len(seen)
-    logs = gaussians.log_scales.detach()[seen]
-    scale = logs.exp()
-    least = scale.argmin(dim=1, keepdim=True)
-    slope = torch.zeros_like(scale).scatter_(1, least, settings.flatness * share * scale.gather(1, least))
+    share = counted / counted.sum().clamp(min=1)
+    logs = gaussians.log_scales.detach()[rows]
+    scale = logs.exp() * share[:, None]
+    least = logs.argmin(dim=1, keepdim=True)
+    slope = torch.zeros_like(scale).scatter_(1, least, settings.flatness * scale.gather(1, least))
     if sharp:
         order = logs.argsort(dim=1)
         ratio = (logs.gather(1, order[:, 2:]) - logs.gather(1, order[:, 1:2])).exp()
-        pull = torch.where(ratio > settings.sharpness_ratio, settings.sharpness * share * ratio, ratio.new_zeros(()))
+        excess = torch.where(ratio > settings.sharpness_ratio, ratio, ratio.new_zeros(()))
+        pull = settings.sharpness * share[:, None] * excess
         slope.scatter_add_(1, order[:, 2:], pull).scatter_add_(1, order[:, 1:2], -pull)
     if mcmc:
-        slope += settings.scale * share / 3 * scale
-        opacity = torch.sigmoid(gaussians.logit_opacity.detach()[seen])
-        _grad(gaussians.logit_opacity).index_add_(0, seen, settings.opacity * share * opacity * (1 - opacity))
-    _grad(gaussians.log_scales).index_add_(0, seen, slope)
+        slope += settings.scale / 3 * scale
+        opacity = torch.sigmoid(gaussians.logit_opacity.detach()[rows])
+        slopes["logit_opacity"] += settings.opacity * share * opacity * (1 - opacity)
+    slopes["log_scales"] += slope
 
 
 def add_box_slopes(
@@ -103,9 +111,5 @@ def add_box_slopes(
     beyond = (means.detach().abs() - half - settings.box_tolerance).clamp(min=0) * means.detach().sign()
     length = beyond.norm(dim=1, keepdim=True).clamp(min=1e-9)
     share = settings.out_of_box / max(int(counted.sum()), 1)
-    _grad(means).add_(beyond / length * share * counted[:, None])
-
-
-def _grad(leaf: Tensor) -> Tensor:
-    assert leaf.grad is not None, "drawing has not been turned back"
-    return leaf.grad
+    assert means.grad is not None, "drawing has not been turned back"
+    means.grad.add_(beyond / length * share * counted[:, None])

@@ -22,6 +22,7 @@ from simscale.splats.capture import Capture
 from simscale.splats.cloud import Cloud
 from simscale.splats.densify import densified, lowered, walk
 from simscale.splats.gaussians import SH_RESTS, Gaussians
+from simscale.splats.memory import Memory
 from simscale.splats.pictures import Picture, seen_agents
 from simscale.splats.places import place_order
 from simscale.splats.render import limits_on, render
@@ -29,7 +30,7 @@ from simscale.splats.row_adam import RowTable
 from simscale.splats.settings import ReconstructSettings, falling
 from simscale.splats.street import AgentClouds, Exposures, Street, posed
 from simscale.splats.street_losses import add_box_slopes, add_shape_slopes, picture_loss
-from simscale.splats.view import Drawing, Limits, View
+from simscale.splats.view import Drawing, Limits, View, Visible
 
 Array = np.ndarray
 CPU = torch.device("cpu")
@@ -101,6 +102,7 @@ class Training:
         self.drive = KDTree(centres)
         self.reach = max(float(np.linalg.norm(centres - centres.mean(axis=0), axis=1).max()), 1.0)
         self._smaller: dict[tuple[int, int], Picture] = {}
+        self._memory = Memory()
         self.lay_out()
 
     def lay_out(self) -> None:
@@ -146,15 +148,18 @@ class Training:
             view_of(picture, corrected(lesson.camera_from_world.to(self.device), twist)[None]),
             sh_degree=min(int(share / settings.sh_every), settings.sh_degree),
             absgrad=self._watched(share),
+            sparse_grad=True,
             limits=self.limits,
+            memory=self._memory,
         )
         loss, error = picture_loss(drawing, picture, affine, settings.losses)
         loss.backward()
         self.step += 1
         with torch.no_grad():
-            self._shape(leaf, drawing)
-            self._turn_back(local, placed, source, leaf)
-            self._move(leaf, local, drawing, source, share)
+            slopes = drawing.visible.slopes(leaf)
+            self._shape(leaf, drawing.visible, slopes)
+            self._turn_back(local, placed, source, drawing.visible, slopes)
+            self._move(local, drawing.visible, slopes, source, share)
             rise = min(share / settings.rates.exposure_warm_up, 1.0)
             self.exposure.move(row, affine.grad, falling(settings.rates.exposure, share) * rise)
             rise = min(share / settings.rates.camera_warm_up, 1.0)
@@ -189,35 +194,40 @@ class Training:
                 self._room[name][still:rows] = value.detach()
         return Gaussians(**{name: value[:rows].requires_grad_() for name, value in self._room.items()})
 
-    def _shape(self, leaf: Gaussians, drawing: Drawing) -> None:
-        losses, still = self.settings.losses, len(self.world)
-        seen = drawing.visible.gaussian
-        seen = seen[(seen < still) | (seen >= still + len(self.sky))]
+    def _shape(self, leaf: Gaussians, visible: Visible, slopes: dict[str, Tensor]) -> None:
+        """Adds what shapes should be like to the slopes of the world and the agents."""
+        losses, count, rows = self.settings.losses, len(self.world), visible.gaussian
+        counted = (rows < count) | (rows >= count + len(self.sky))
         sharp = self.step % losses.sharpness_every == 0
-        add_shape_slopes(leaf, seen, losses, sharp=sharp, mcmc=self.settings.densify.strategy == "mcmc")
+        mcmc = self.settings.densify.strategy == "mcmc"
+        add_shape_slopes(leaf, rows, slopes, counted, losses, sharp=sharp, mcmc=mcmc)
 
-    def _turn_back(self, local: Gaussians, placed: Gaussians, source: Tensor, leaf: Gaussians) -> None:
+    def _turn_back(
+        self, local: Gaussians, placed: Gaussians, source: Tensor, visible: Visible, slopes: dict[str, Tensor]
+    ) -> None:
         """Gradients of posed agents become gradients in their boxes."""
         for value in local.tensors().values():
             value.grad = torch.zeros_like(value)
         if not len(source):
             return
-        still = len(self.world) + len(self.sky)
-        pairs = [
-            (value, _slope(leaf.tensors()[name])[still:])
-            for name, value in placed.tensors().items()
-            if name != "sh_rest"
-        ]
+        rows = visible.gaussian - len(self.world) - len(self.sky)
+        pairs = []
+        for name, value in placed.tensors().items():
+            if name != "sh_rest":
+                slope = torch.zeros_like(value)
+                slope[rows[rows >= 0]] = slopes[name][rows >= 0]
+                pairs.append((value, slope))
         torch.autograd.backward([value for value, _ in pairs], [slope for _, slope in pairs])
         counted = torch.zeros(len(self.agents), dtype=torch.bool, device=self.device)
         counted[source] = True
         half = torch.from_numpy(self.street.agents.size / 2).float().to(self.device)[self.agents.owner]
         add_box_slopes(local.means, half, counted, self.settings.losses)
 
-    def _move(self, leaf: Gaussians, local: Gaussians, drawing: Drawing, source: Tensor, share: float) -> None:
+    def _move(
+        self, local: Gaussians, visible: Visible, slopes: dict[str, Tensor], source: Tensor, share: float
+    ) -> None:
         rates, count = self.settings.rates, len(self.world)
-        still = count + len(self.sky)
-        seen = drawing.visible.mask(len(leaf))
+        still, rows = count + len(self.sky), visible.gaussian
         names = {
             "means": falling(rates.means, share),
             "log_scales": rates.log_scales,
@@ -230,11 +240,12 @@ class Training:
         names |= {name: names[name] * faster for name in ("sh_dc", "sh_rest")}
         sky = {name: names[name] for name in ("log_scales", "sh_dc", "logit_opacity")}
         for cloud, first, last, own in ((self.world, 0, count, names), (self.sky, count, still, sky)):
-            part = _rows_with_slopes(leaf, first, last)
-            sparse_adam(part, cloud.momenta, seen[first:last], rates=own, step=self.step)
-        seen_agents = torch.zeros(len(self.agents), dtype=torch.bool, device=self.device)
-        seen_agents[source[seen[still:]]] = True
-        sparse_adam(local, self.agents.momenta, seen_agents, rates=names, step=self.step)
+            mine = slice(*(int((rows < bound).sum()) for bound in (first, last)))  # rows are in order
+            part = {name: slope[mine] for name, slope in slopes.items()}
+            sparse_adam(cloud.gaussians, cloud.momenta, rows[mine] - first, part, rates=own, step=self.step)
+        moved = source[rows[rows >= still] - still].unique()
+        part = {name: value.grad[moved] for name, value in local.tensors().items() if value.grad is not None}
+        sparse_adam(local, self.agents.momenta, moved, part, rates=names, step=self.step)
 
     def _watched(self, share: float) -> bool:
         """Whether densification will ask who was pulled at."""
@@ -333,19 +344,6 @@ def corrected(camera_from_world: Float[Tensor, "4 4"], twist: Float[Tensor, "6"]
 
 def _rows(room: dict[str, Tensor], first: int, last: int) -> Gaussians:
     return Gaussians(**{name: value[first:last] for name, value in room.items()})
-
-
-def _rows_with_slopes(leaf: Gaussians, first: int, last: int) -> Gaussians:
-    parts = {}
-    for name, value in leaf.tensors().items():
-        parts[name] = value.detach()[first:last]
-        parts[name].grad = _slope(value)[first:last]
-    return Gaussians(**parts)
-
-
-def _slope(leaf: Tensor) -> Tensor:
-    assert leaf.grad is not None, "drawing has not been turned back"
-    return leaf.grad
 
 
 def _copied(gaussians: Gaussians) -> Gaussians:

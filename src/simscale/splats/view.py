@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from simscale.splats.gaussians import Gaussians
+
 
 @dataclass(frozen=True, kw_only=True)
 class View:
@@ -65,6 +67,18 @@ class Visible:
         seen = torch.zeros(n, dtype=torch.bool, device=self.gaussian.device)
         seen[self.gaussian] = True
         return seen
+
+    def slopes(self, gaussians: Gaussians) -> dict[str, Float[Tensor, "m ..."]]:
+        """Gradients of the Gaussians that were seen, by the parameter's name; of one camera, and one backward pass.
+
+        They share the memory of sparse gradients (`sparse_grad`), and are copies of dense ones.
+        """
+        grads = {name: value.grad for name, value in gaussians.tensors().items()}
+        return {
+            name: grad._values() if grad.is_sparse else grad[self.gaussian]
+            for name, grad in grads.items()
+            if grad is not None
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
