@@ -23,6 +23,7 @@ from simscale.splats.lanes import (
     multiply_add,
     negative,
     prefetch,
+    scratch,
     smaller,
     store,
     take_ticket,
@@ -169,7 +170,7 @@ def _settle(board, patch, planes, death):
 @no_type_check
 def _blend_share(seen, tiles, extra, width, height, max_alpha, planes, death, looked, ticket):
     """One thread's share of the tiles."""
-    board = np.empty(TILE * STRIDE, np.float32)
+    board = scratch(TILE * STRIDE)
     while True:
         tile = take_ticket(ticket)
         if tile >= looked.size:

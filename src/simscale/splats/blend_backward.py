@@ -24,6 +24,7 @@ from simscale.splats.lanes import (
     magnitude,
     multiply_add,
     prefetch,
+    scratch,
     smaller,
     store,
     take_ticket,
@@ -132,7 +133,7 @@ def _clear_share(sums, slots, ticket):
 def _turn_share(seen, tiles, looked, extra, absgrad, size, max_alpha, transmittance, death, pull, sums, rows):
     """One thread's share of the rows of tiles; `rows` holds a ticket, and then the rows' numbers in order."""
     width, height = size
-    across, board = (width + TILE - 1) // TILE, np.empty(TILE * STRIDE, np.float32)
+    across, board = (width + TILE - 1) // TILE, scratch(TILE * STRIDE)
     while True:
         taken = take_ticket(rows)
         if taken >= rows.size - 1:

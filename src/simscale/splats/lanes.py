@@ -13,6 +13,7 @@ Indices count elements of a flat, C-contiguous float32 array, and nothing checks
 import operator
 from typing import ClassVar, no_type_check
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -20,6 +21,8 @@ from numba.core.imputils import lower_builtin
 from numba.core.registry import cpu_target
 from numba.core.typing.templates import ConcreteTemplate, infer_global, signature
 from numba.extending import intrinsic, models, register_model
+
+from simscale.splats.kernels import part
 
 LANES = 16
 FLOAT, WORD, BIT = ir.FloatType(), ir.IntType(32), ir.IntType(1)
@@ -127,6 +130,15 @@ def _pointer(context, builder, array_type, array, index, kind: ir.Type = VECTOR)
 def _llvm(builder, name: str, kind, args):
     function_type = ir.FunctionType(kind, [arg.type for arg in args])
     return builder.call(cgutils.get_or_insert_function(builder.module, function_type, name), args)
+
+
+@part
+@no_type_check
+def scratch(size):
+    """Room for some float32 numbers, anything in it; vectors at multiples of LANES lie in one cache line each."""
+    block = np.empty(size + LANES, np.float32)
+    first = -(block.ctypes.data // 4) % LANES
+    return block[first : first + size]
 
 
 @intrinsic

@@ -15,7 +15,19 @@ from simscale.splats.harmonics import CONSTANT, harmonics
 from simscale.splats.kernels import kernel, part
 from simscale.splats.lane_functions import log_of, sigmoid_of
 from simscale.splats.lane_moves import transposed
-from simscale.splats.lanes import LANES, bits_of, floor_of, lanes_of, larger, load, root_of, smaller, store, take_ticket
+from simscale.splats.lanes import (
+    LANES,
+    bits_of,
+    floor_of,
+    lanes_of,
+    larger,
+    load,
+    root_of,
+    scratch,
+    smaller,
+    store,
+    take_ticket,
+)
 from simscale.splats.projection import (
     FIELDS,
     camera_point,
@@ -95,7 +107,7 @@ def project_group(shapes, eye, records, bases):
 @no_type_check
 def _project_chunk(candidates, at, raw, eye, seen):
     """Records of the candidates that show, from place `at` on; returns where they end and how many slots they need."""
-    shapes, drafts, bases = np.empty(FIELDS * LANES, f32), np.empty(LANES * WORDS, f32), np.empty(LANES * LANES, f32)
+    shapes, drafts, bases = scratch(FIELDS * LANES), scratch(LANES * WORDS), scratch(LANES * LANES)
     flat, sh_dc, sh_rest = seen.records.reshape(-1), raw.sh_dc.reshape(-1), raw.sh_rest.reshape(-1)
     each = 3 * raw.sh_rest.shape[1]
     slots, end = 0, at

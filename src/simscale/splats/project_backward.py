@@ -15,7 +15,7 @@ from simscale.splats.harmonics import CONSTANT, harmonics, harmonics_slope
 from simscale.splats.kernels import kernel, part
 from simscale.splats.lane_functions import sigmoid_of
 from simscale.splats.lane_moves import transposed
-from simscale.splats.lanes import LANES, lanes_of, load, root_of, store, take_ticket, where
+from simscale.splats.lanes import LANES, lanes_of, load, root_of, scratch, store, take_ticket, where
 from simscale.splats.project import put
 from simscale.splats.projection import (
     FIELDS,
@@ -259,8 +259,8 @@ def _hand_out(i, out, record, total, rows, by_extra, by_centre):
 @no_type_check
 def _pull_chunk(start, end, place, seen, sums, raw, eye, rows, by_extra, by_centre, pose):
     """Gradients of the records `start` to `end`, from row `place` on; adds the pose's to `pose`, lane by lane."""
-    shapes, records, totals = np.empty(FIELDS * LANES, f32), np.empty(LANES * WORDS, f32), np.empty(LANES * WORDS, f32)
-    bases, out = np.empty(LANES * LANES, f32), np.empty(LANES * LANES, f32)
+    shapes, records, totals = scratch(FIELDS * LANES), scratch(LANES * WORDS), scratch(LANES * WORDS)
+    bases, out = scratch(LANES * LANES), scratch(LANES * LANES)
     sh_rest, each = raw.sh_rest.reshape(-1), 3 * raw.sh_rest.shape[1]
     g_rest = rows.sh_rest.reshape(-1)[: (place + end - start) * each]
     for first in range(start, end, LANES):
