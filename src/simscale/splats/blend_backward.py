@@ -7,7 +7,7 @@ A row of tiles is one thread's work and adds to the slots of that row, which no 
 same order however many threads there are, and results are the same to the last bit.
 """
 
-from typing import no_type_check
+from typing import NamedTuple, no_type_check
 
 import numpy as np
 from numba import prange
@@ -38,17 +38,42 @@ STRIDE = EXTRA + EXTRAS * TILE
 """Numbers a row of a board, where a thread turns a tile back within the first cache."""
 
 
+class Pulls(NamedTuple):
+    """The loss's gradients by the picture, flat and contiguous; empty where nothing depends on a part."""
+
+    light: np.ndarray  # [h w], by the transmittance
+    image: np.ndarray  # [h w 3]
+    depth: np.ndarray  # [h w]
+    extra: np.ndarray  # [h w e]
+
+
 @part
 @no_type_check
-def _lay(board, patch, transmittance, death, pull):
+def _lay(board, patch, height, width, transmittance, death, pulls):
     """Copies a tile's pixels to a board, and puts nothing behind the last Gaussian."""
     for y in range(TILE):
         at, there = y * STRIDE, (patch.upper + y) * patch.stride + patch.left
         store(board, at + DEATH, load(death, there))
         store(board, at + LIGHT, load(transmittance, there))
-        store(board, at + BEHIND, lanes_of(ZERO))
-        for plane in range(pull.size // death.size):
-            store(board, at + PULL + plane * TILE, load(pull, there + plane * death.size))
+        for field in range(BEHIND, STRIDE, TILE):
+            store(board, at + field, lanes_of(ZERO))
+    columns, pixels = min(width - patch.left, TILE), height * width
+    for y in range(patch.lowest - patch.upper + 1):
+        at, there = y * STRIDE, (patch.upper + y) * width + patch.left
+        if pulls.light.size:
+            for x in range(columns):
+                board[at + PULL + x] = -pulls.light[there + x]  # by the light that Gaussians stop, not that they leave
+        if pulls.image.size:
+            for x in range(columns):
+                for channel in range(3):
+                    board[at + RED + channel * TILE + x] = pulls.image[3 * (there + x) + channel]
+        if pulls.depth.size:
+            for x in range(columns):
+                board[at + DEPTH + x] = pulls.depth[there + x]
+        channels = pulls.extra.size // pixels
+        for channel in range(channels):
+            for x in range(columns):
+                board[at + EXTRA + channel * TILE + x] = pulls.extra[channels * (there + x) + channel]
 
 
 @part
@@ -130,7 +155,7 @@ def _clear_share(sums, slots, ticket):
 
 @part
 @no_type_check
-def _turn_share(seen, tiles, looked, extra, absgrad, size, max_alpha, transmittance, death, pull, sums, rows):
+def _turn_share(seen, tiles, looked, extra, absgrad, size, max_alpha, transmittance, death, pulls, sums, rows):
     """One thread's share of the rows of tiles; `rows` holds a ticket, and then the rows' numbers in order."""
     width, height = size
     across, board = (width + TILE - 1) // TILE, scratch(TILE * STRIDE)
@@ -142,7 +167,7 @@ def _turn_share(seen, tiles, looked, extra, absgrad, size, max_alpha, transmitta
         for tile in range(first, first + across):
             pairs = tiles.pairs[tiles.starts[tile] : tiles.starts[tile] + looked[tile]]
             patch = rec.patch_of(tile, width, height)
-            _lay(board, patch, transmittance, death, pull)
+            _lay(board, patch, height, width, transmittance, death, pulls)
             _turn_tile(pairs, seen, extra, absgrad, patch, max_alpha, board, sums)
 
 
@@ -166,7 +191,7 @@ def _heaviest_first(looked, across):
 @kernel
 @no_type_check
 def blend_backward(
-    seen, tiles, looked, extra, absgrad, width, height, max_alpha, transmittance, death, pull, sums, threads
+    seen, tiles, looked, extra, absgrad, width, height, max_alpha, transmittance, death, pulls, sums, threads
 ):
     """Gradients by the records.
 
@@ -181,8 +206,7 @@ def blend_backward(
         max_alpha: As given to `blend`.
         transmittance: First plane from `blend`, flat.
         death: From `blend`, flat.
-        pull: The loss's gradient by the planes of `blend`, flat and padded; by the first plane with the other sign,
-            which makes it that by the light that Gaussians stop.
+        pulls: The loss's gradients by what was drawn.
         sums: Where to write records of gradients, one for each slot; their fields are in `simscale.splats.records`.
         threads: That share the work.
     """
@@ -191,4 +215,4 @@ def blend_backward(
         _clear_share(sums, seen.slots, first)
     size = width, height
     for _ in prange(threads):
-        _turn_share(seen, tiles, looked, extra, absgrad, size, max_alpha, transmittance, death, pull, sums, rows)
+        _turn_share(seen, tiles, looked, extra, absgrad, size, max_alpha, transmittance, death, pulls, sums, rows)

@@ -1,5 +1,6 @@
 """The backend `numba`: the kernels as one differentiable function of torch."""
 
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ from numba import get_num_threads
 from torch import Tensor
 
 from simscale.splats.blend import PLANES, blend
-from simscale.splats.blend_backward import blend_backward
+from simscale.splats.blend_backward import Pulls, blend_backward
 from simscale.splats.cull import cull
 from simscale.splats.gaussians import Gaussians
 from simscale.splats.memory import Memory
@@ -164,21 +165,12 @@ class _Turned:
     gaussian: Int64[Array, " v"]
     raw: Raw
     extra: Float32[Array, "v 4"] | None
-    centre: Float32[Array, "v 4"]  # by the centres in the image, and the same with absolute values
     pose: Array  # [15]: rotation by rows, translation, centre as far as colours depend on it
 
 
-def _turn_one(job: _Job, drawn: Drawn, pulls: list[Tensor | None], raw: Raw) -> _Turned:
-    """The backward pass of one camera."""
+def _turn_one(job: _Job, drawn: Drawn, pulls: Pulls, raw: Raw, by_centre: Float32[Array, "v 4"]) -> _Turned:
+    """The backward pass of one camera; writes gradients by the centres to `by_centre`."""
     threads, eye, seen, memory = get_num_threads(), drawn.eye, drawn.seen, job.memory
-    padded, first = memory.array(*drawn.planes.shape), 0
-    padded[:] = 0
-    for pull, count in zip(pulls, (1, 3, 1, EXTRAS), strict=True):
-        if pull is not None:
-            planes = pull.reshape(eye.height, eye.width, -1).permute(2, 0, 1).numpy()
-            padded[first : first + len(planes), : eye.height, : eye.width] = planes
-        first += count
-    padded[0] *= -1  # by the light that Gaussians stop, not by the light that they leave
     sums = memory.array(seen.slots, WORDS)
     blend_backward(
         seen,
@@ -191,17 +183,21 @@ def _turn_one(job: _Job, drawn: Drawn, pulls: list[Tensor | None], raw: Raw) -> 
         np.float32(job.limits.max_alpha),
         drawn.planes[0].reshape(-1),
         drawn.death.reshape(-1),
-        padded.reshape(-1),
+        pulls,
         sums,
         threads,
     )
     count = len(drawn.used)
     rows = Raw(*(memory.array(count, *array.shape[1:]) for array in raw))
     by_extra = None if drawn.extra is None else memory.array(count, EXTRAS)
-    by_centre = np.empty((count, 4), np.float32)
     pose = project_backward(seen, sums, raw, eye, rows, by_extra, by_centre, threads)
     gaussian = seen.gaussian.take(drawn.used).astype(np.int64)
-    return _Turned(gaussian=gaussian, raw=rows, extra=by_extra, centre=by_centre, pose=pose)
+    return _Turned(gaussian=gaussian, raw=rows, extra=by_extra, pose=pose)
+
+
+def _flat(pull: Tensor | None, camera: int) -> Float32[Array, " n"]:
+    """One camera's part of a gradient; nothing of none."""
+    return np.ascontiguousarray(pull[camera].numpy()).reshape(-1) if pull is not None else np.empty(0, np.float32)
 
 
 def _dense(parts: list[tuple[Array, Array]], shape: tuple[int, ...]) -> Tensor:
@@ -240,12 +236,13 @@ class _Draw(torch.autograd.Function):
         drawn = [draw_one(arrays, eye, own, job.limits.max_alpha, job.memory, planes) for eye, planes in pairs]
         gaussian = np.concatenate([one.seen.gaussian.take(one.used) for one in drawn])
         found = (
-            torch.arange(len(view)).repeat_interleave(torch.tensor([len(one.used) for one in drawn])),
+            torch.cat([torch.full((len(one.used),), camera) for camera, one in enumerate(drawn)]),
             torch.from_numpy(gaussian).long(),
             torch.from_numpy(np.concatenate([one.seen.radius.take(one.used) for one in drawn])),
         )
-        grads = torch.zeros(len(gaussian), 2), torch.zeros(len(gaussian), 2)
-        ctx.job, ctx.drawn, ctx.grads = job, drawn, grads
+        by_centre = torch.zeros(len(gaussian), 4)
+        grads = by_centre.split(2, dim=1)
+        ctx.job, ctx.drawn, ctx.by_centre = job, drawn, by_centre.numpy()
         ctx.save_for_backward(extra, *raw)
         ctx.set_materialize_grads(False)
         ctx.mark_non_differentiable(*found, *grads)
@@ -259,13 +256,12 @@ class _Draw(torch.autograd.Function):
     def backward(ctx, light, image, depth, more, *_):
         extra, *raw = ctx.saved_tensors
         job, arrays = ctx.job, raw_of(raw)
-        turned = []
+        turned, first = [], 0
         for camera, one in enumerate(ctx.drawn):
-            pulls = [None if pull is None else pull[camera] for pull in (light, image, depth, more)]
-            turned.append(_turn_one(job, one, pulls, arrays))
-        centres = torch.from_numpy(np.concatenate([one.centre for one in turned]))
-        for kept, values in zip(ctx.grads, centres.split(2, dim=1), strict=True):
-            kept.copy_(values)
+            pulls = Pulls(*(_flat(pull, camera) for pull in (light, image, depth, more)))
+            last = first + len(one.used)
+            turned.append(_turn_one(job, one, pulls, arrays, ctx.by_centre[first:last]))
+            first = last
         pose = torch.from_numpy(np.stack([one.pose for one in turned])).float()
         by_poses = torch.zeros(len(pose), 4, 4)
         by_poses[:, :3, :3], by_poses[:, :3, 3] = pose[:, :9].reshape(-1, 3, 3), pose[:, 9:12]
@@ -273,5 +269,7 @@ class _Draw(torch.autograd.Function):
         if extra.shape[1]:
             by_extra = _dense([(one.gaussian, one.extra) for one in turned], (len(extra), EXTRAS))[:, : extra.shape[1]]
         whole = _sparse if job.sparse_grad else _dense
-        by_raw = [whole([(one.gaussian, one.raw[i]) for one in turned], array.shape) for i, array in enumerate(arrays)]
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Sparse invariant checks")  # torch 2.11 says it although it was told
+            by_raw = [whole([(one.gaussian, one.raw[i]) for one in turned], a.shape) for i, a in enumerate(arrays)]
         return None, by_poses, pose[:, 12:], by_extra, *by_raw
