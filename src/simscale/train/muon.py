@@ -39,20 +39,27 @@ class Muon(torch.optim.Optimizer):
         assert closure is None, "the loop has its own"
         for group in self.param_groups:
             taught = [p for p in group["params"] if p.grad is not None]
-            means = [self._mean_gradient(p, group["momentum"]) for p in taught]
-            for p, along in zip(taught, orthogonalised(means), strict=True):
-                if group["weight_decay"]:
-                    p.mul_(1 - group["lr"] * group["weight_decay"])
-                p.add_(along.view_as(p), alpha=-group["lr"] * _stretch(*along.shape))
+            if group["weight_decay"]:
+                torch._foreach_mul_(taught, 1 - group["lr"] * group["weight_decay"])
+            along = orthogonalised(self._mean_gradients(taught, group["momentum"]))
+            for p, one in zip(taught, along, strict=True):
+                inputs_last = p.movedim(1, -1)
+                inputs_last.add_(one.view_as(inputs_last), alpha=-group["lr"] * _stretch(*one.shape))
 
-    def _mean_gradient(self, p: Tensor, momentum: float) -> Float[Tensor, "rows columns"]:
-        """Nesterov's: what the running mean will be if the next gradient is like this one."""
-        assert p.grad is not None and p.ndim >= 2
-        state = self.state[p]
-        if not state:
-            state["mean"] = torch.zeros_like(p)
-        state["mean"].lerp_(p.grad, 1 - momentum)
-        return p.grad.lerp(state["mean"], momentum).reshape(len(p), -1)
+    def _mean_gradients(self, taught: list[Tensor], momentum: float) -> list[Float[Tensor, "_ _"]]:
+        """Nesterov's: what the running means will be if the next gradients are like these."""
+        gradients = [p.grad for p in taught if p.grad is not None]
+        for p in taught:
+            if not self.state[p]:
+                self.state[p]["mean"] = torch.zeros_like(p)
+        means = [self.state[p]["mean"] for p in taught]
+        torch._foreach_lerp_(means, gradients, 1 - momentum)
+        return [_as_matrix(x) for x in torch._foreach_lerp(gradients, means, momentum)]
+
+
+def _as_matrix(weight: Float[Tensor, "rows *columns"]) -> Float[Tensor, "rows columns_"]:
+    """A row for each output; the columns of a convolution in the order in which channels-last memory has them."""
+    return weight.movedim(1, -1).flatten(1)
 
 
 def orthogonalised(matrices: list[Float[Tensor, "_ _"]]) -> list[Float[Tensor, "_ _"]]:
@@ -61,36 +68,38 @@ def orthogonalised(matrices: list[Float[Tensor, "_ _"]]) -> list[Float[Tensor, "
     Every iterate is a polynomial of `X X'` times the first `X`, so all but two products are of the smaller side alone,
     and matrices that share a smaller side go through them together.
     """
-    alike: dict[int, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
+    alike: dict[int, dict[tuple[int, int], list[int]]] = defaultdict(lambda: defaultdict(list))
     for place, matrix in enumerate(matrices):
-        alike[min(matrix.shape)][max(matrix.shape)].append(place)
+        rows, columns = matrix.shape
+        alike[min(rows, columns)][rows, columns].append(place)
     done: dict[int, Tensor] = {}
-    for by_length in alike.values():
-        wide = [_unit(torch.stack([_wide(matrices[place]) for place in places])) for places in by_length.values()]
-        factors = _newton_schulz(torch.cat([x @ x.mT for x in wide])).split([len(x) for x in wide])
-        for places, x, factor in zip(by_length.values(), wide, factors, strict=True):
-            for place, one in zip(places, factor @ x, strict=True):
-                rows, columns = matrices[place].shape
-                done[place] = one if rows <= columns else one.T
+    for by_shape in alike.values():
+        stacks = [torch.stack([matrices[place] for place in places]) for places in by_shape.values()]
+        factors = _newton_schulz(torch.cat([_gram(x) for x in stacks])).split([len(x) for x in stacks])
+        for places, x, factor in zip(by_shape.values(), stacks, factors, strict=True):
+            done.update(zip(places, factor @ x if _is_wide(x) else x @ factor, strict=True))
     return [done[place] for place in range(len(matrices))]
 
 
-def _wide(matrix: Float[Tensor, "_ _"]) -> Float[Tensor, "_ _"]:
-    return matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
+def _is_wide(x: Float[Tensor, "n rows columns"]) -> bool:
+    return x.shape[1] <= x.shape[2]
 
 
-def _unit(x: Float[Tensor, "n rows columns"]) -> Float[Tensor, "n rows columns"]:
-    return x / (x.norm(dim=(1, 2), keepdim=True) + SMALLEST_NORM)
+def _gram(x: Float[Tensor, "n rows columns"]) -> Float[Tensor, "n side side"]:
+    """`X X'`, or `X' X` where that is smaller."""
+    return x @ x.mT if _is_wide(x) else x.mT @ x
 
 
-def _newton_schulz(gram: Float[Tensor, "n rows rows"]) -> Float[Tensor, "n rows rows"]:
-    """What to multiply each `X` by, from its `X X'`."""
+def _newton_schulz(gram: Float[Tensor, "n side side"]) -> Float[Tensor, "n side side"]:
+    """What to multiply each `X` by, from its `X X'`, whose trace is the square of its norm."""
     a, b, c = NEWTON_SCHULZ
-    whole = gram
+    length = gram.diagonal(dim1=1, dim2=2).sum(dim=1).sqrt()[:, None, None] + SMALLEST_NORM
+    gram = gram / length.square()
+    whole = 1 / length
     for iteration in range(ITERATIONS):
         factor = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
         factor.diagonal(dim1=1, dim2=2).add_(a)
-        whole = factor if iteration == 0 else factor @ whole
+        whole = factor * whole if iteration == 0 else factor @ whole
         if iteration + 1 < ITERATIONS:
             gram = factor @ gram @ factor
     return whole
