@@ -27,7 +27,7 @@ from torch.nn import functional
 
 from simscale.planners.ddim import STEPS, alphas_of, ddim_step, noised, point_embedding, sinusoid
 from simscale.planners.perception import NANO_TRUNK, POSE, TINY_TRUNK, Perception, PerceptionConfig, PerceptionOutput
-from simscale.planners.trunk import TrunkConfig, resized
+from simscale.planners.trunk import TrunkConfig, cells_of, resized
 
 FIRST_XY = (-1.2, -20.0)
 """Smallest x and y that the diffusion knows, m (`norm_odo`)."""
@@ -392,7 +392,7 @@ class DiffusionDrive(Perception):
     def _bev(self, cells: Float[Tensor, "b n c"], neck: Float[Tensor, "b d s s"]) -> Float[Tensor, "b c s s"]:
         """The neck's features, and the decoder's memory of the same places."""
         side = self.config.trunk.fused_size
-        coarse = cells.transpose(1, 2).unflatten(2, (side, side))
+        coarse = cells_of(cells, (side, side))
         both = torch.cat([resized(coarse, neck.shape[-2:]), neck], dim=1)
         return self.bev_proj(both.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 

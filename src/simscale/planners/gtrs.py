@@ -24,7 +24,7 @@ from torch.nn import functional
 
 from simscale.planners.gtrs_head import IMITATION, METRICS, VocabularyHead
 from simscale.planners.perception import BOX, NANO_TRUNK, STATUS, TINY_TRUNK
-from simscale.planners.trunk import Trunk, TrunkConfig, resized
+from simscale.planners.trunk import Trunk, TrunkConfig, resized, tokens_of
 from simscale.planners.vovnet import VovConfig, VovTrunk
 
 SPEED = 4
@@ -239,7 +239,7 @@ class Gtrs(nn.Module):
         """What the trajectories look at: cells of the bird's-eye view, or of the image."""
         seen = self._backbone(rgb)
         cells = self.downscale_layer(seen) if isinstance(self.config.trunk, VovConfig) else self._birds_eye(*seen)
-        return cells.flatten(2).transpose(1, 2) + self._keyval_embedding.weight
+        return tokens_of(cells) + self._keyval_embedding.weight
 
     def _birds_eye(self, neck: Float[Tensor, "b d s s"], fused: Float[Tensor, "b e f f"]) -> Float[Tensor, "b c s s"]:
         """One 1x1 convolution over both, the coarse one made larger: which may as well come after the convolution."""

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field, replace
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 
-from simscale.planners.trunk import Trunk, TrunkConfig, resized
+from simscale.planners.trunk import Trunk, TrunkConfig, tokens_of
 
 STATUS = 8
 """Command (left, straight, right, unknown), velocity (forward, left) in m/s, acceleration in m/s^2."""
@@ -101,6 +102,9 @@ class AgentHead(nn.Module):
 class Perception(nn.Module):
     """The common part; a planner adds its head."""
 
+    _map_rows: Tensor
+    _map_columns: Tensor
+
     def __init__(self, config: PerceptionConfig):
         super().__init__()
         self.config = config
@@ -120,10 +124,13 @@ class Perception(nn.Module):
         )
         self._tf_decoder = nn.TransformerDecoder(layer, config.decoder_layers)
         self._agent_head = AgentHead(config)
+        rows, columns = (_enlarging(trunk.neck_size, size) for size in config.bev_map_size)
+        self.register_buffer("_map_rows", rows, persistent=False)
+        self.register_buffer("_map_columns", columns, persistent=False)
 
     def memory(self, fused: Float[Tensor, "b c f f"], status: Float[Tensor, "b 8"]) -> Float[Tensor, "b n d"]:
         """What the decoder looks at: the cells of the bird's-eye view, row by row, then the status."""
-        cells = self._bev_downscale(fused).flatten(2).transpose(1, 2)
+        cells = tokens_of(self._bev_downscale(fused))
         return torch.cat([cells, self._status_encoding(status)[:, None]], dim=1) + self._keyval_embedding.weight
 
     def answers_from(self, memory: Float[Tensor, "b n d"]) -> Float[Tensor, "b q d"]:
@@ -135,5 +142,10 @@ class Perception(nn.Module):
         return self.answers_from(self.memory(fused, status))
 
     def painted(self, neck: Float[Tensor, "b d s s"]) -> Float[Tensor, "b k h w"]:
-        """Logits of the semantic map."""
-        return resized(self._bev_semantic_head(neck), self.config.bev_map_size)
+        """Logits of the semantic map. Few channels are made larger faster by two products than by `resized`."""
+        return (self._map_rows @ self._bev_semantic_head(neck)) @ self._map_columns.mT
+
+
+def _enlarging(size: int, larger: int) -> Float[Tensor, "larger size"]:
+    """What makes a row of cells longer, bilinear as `resized`."""
+    return functional.interpolate(torch.eye(size)[None], larger, mode="linear", align_corners=False)[0].mT.contiguous()

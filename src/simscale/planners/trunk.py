@@ -114,10 +114,10 @@ class Fusion(nn.Module):
         self, image: Float[Tensor, "b c h w"], bev: Float[Tensor, "b c i j"]
     ) -> tuple[Float[Tensor, "b c h w"], Float[Tensor, "b c i j"]]:
         """What to add to image and bird's-eye features, both at the resolution of their tokens."""
-        tokens = torch.cat([image.flatten(2), bev.flatten(2)], dim=2).transpose(1, 2)
-        tokens = self.ln_f(self.blocks(self.drop(tokens + self.pos_emb))).transpose(1, 2)
-        image_out, bev_out = tokens[..., : self.image_count], tokens[..., self.image_count :]
-        return image_out.unflatten(2, self.image_tokens), bev_out.unflatten(2, self.bev_tokens)
+        tokens = torch.cat([tokens_of(image), tokens_of(bev)], dim=1)
+        tokens = self.ln_f(self.blocks(self.drop(tokens + self.pos_emb)))
+        image_out, bev_out = tokens[:, : self.image_count], tokens[:, self.image_count :]
+        return cells_of(image_out, self.image_tokens), cells_of(bev_out, self.bev_tokens)
 
 
 class Trunk(nn.Module):
@@ -171,6 +171,16 @@ class Trunk(nn.Module):
         x = functional.relu_(self.c5_conv(bev))
         x = functional.relu_(self.up_conv5(resized(x, (2 * bev.shape[-2], 2 * bev.shape[-1]))))
         return functional.relu_(self.up_conv4(resized(x, (self.config.neck_size, self.config.neck_size))))
+
+
+def tokens_of(cells: Float[Tensor, "b c i j"]) -> Float[Tensor, "b n c"]:
+    """Cells as tokens, row by row."""
+    return cells.flatten(2).transpose(1, 2)
+
+
+def cells_of(tokens: Float[Tensor, "b n c"], size: tuple[int, int]) -> Float[Tensor, "b c i j"]:
+    """The reverse, with the channels innermost: only then is `resized` fast."""
+    return tokens.transpose(1, 2).unflatten(2, size).contiguous(memory_format=torch.channels_last)
 
 
 def resized(x: Float[Tensor, "b c h w"], size: tuple[int, ...]) -> Float[Tensor, "b c i j"]:
