@@ -67,11 +67,10 @@ class Attention(nn.Module):
         self.proj = nn.Linear(width, width)
         self.heads, self.dropout = heads, dropout
 
-    def forward(self, x: Float[Tensor, "b n c"]) -> Float[Tensor, "b n c"]:
-        """What each token gathers from all tokens."""
-        q, k, v = (
-            part(x).unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in (self.query, self.key, self.value)
-        )
+    def forward(self, x: Float[Tensor, "b n c"], first: int = 0) -> Float[Tensor, "b m c"]:
+        """What each token from `first` on gathers from all tokens."""
+        parts = self.query(x[:, first:]), self.key(x), self.value(x)
+        q, k, v = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in parts)
         gathered = functional.scaled_dot_product_attention(q, k, v, dropout_p=self.dropout if self.training else 0.0)
         return functional.dropout(self.proj(gathered.transpose(1, 2).flatten(2)), self.dropout, self.training)
 
@@ -89,9 +88,9 @@ class FusionLayer(nn.Module):
             nn.Linear(width, hidden), nn.ReLU(), nn.Linear(hidden, width), nn.Dropout(config.dropout)
         )
 
-    def forward(self, x: Float[Tensor, "b n c"]) -> Float[Tensor, "b n c"]:
-        """The tokens after one round of talk."""
-        x = x + self.attn(self.ln1(x))
+    def forward(self, x: Float[Tensor, "b n c"], first: int = 0) -> Float[Tensor, "b m c"]:
+        """The tokens from `first` on after one round of talk."""
+        x = x[:, first:] + self.attn(self.ln1(x), first)
         return x + self.mlp(self.ln2(x))
 
 
@@ -102,8 +101,8 @@ class Fusion(nn.Module):
         super().__init__()
         self.image_tokens, self.bev_tokens = config.image_tokens, config.bev_tokens
         self.image_count = config.image_tokens[0] * config.image_tokens[1]
-        bev_count = config.bev_tokens[0] * config.bev_tokens[1]
-        self.pos_emb = nn.Parameter(config.position_std * torch.randn(1, self.image_count + bev_count, width))
+        self.bev_count = config.bev_tokens[0] * config.bev_tokens[1]
+        self.pos_emb = nn.Parameter(config.position_std * torch.randn(1, self.image_count + self.bev_count, width))
         self.drop = nn.Dropout(config.dropout)
         self.blocks = nn.Sequential(*(FusionLayer(width, config) for _ in range(config.fusion_layers)))
         self.ln_f = nn.LayerNorm(width)
@@ -111,13 +110,19 @@ class Fusion(nn.Module):
             _initialise_linear(self, config.linear_std)
 
     def forward(
-        self, image: Float[Tensor, "b c h w"], bev: Float[Tensor, "b c i j"]
-    ) -> tuple[Float[Tensor, "b c h w"], Float[Tensor, "b c i j"]]:
-        """What to add to image and bird's-eye features, both at the resolution of their tokens."""
-        tokens = torch.cat([tokens_of(image), tokens_of(bev)], dim=1)
-        tokens = self.ln_f(self.blocks(self.drop(tokens + self.pos_emb)))
-        image_out, bev_out = tokens[:, : self.image_count], tokens[:, self.image_count :]
-        return cells_of(image_out, self.image_tokens), cells_of(bev_out, self.bev_tokens)
+        self, image: Float[Tensor, "b c h w"], bev: Float[Tensor, "b c i j"], *, to_image: bool = True
+    ) -> tuple[Float[Tensor, "b c h w"] | None, Float[Tensor, "b c i j"]]:
+        """What to add to image and bird's-eye features, both at the resolution of their tokens.
+
+        Without `to_image` the last layer leaves out the image, and None comes in its place.
+        """
+        tokens = self.drop(torch.cat([tokens_of(image), tokens_of(bev)], dim=1) + self.pos_emb)
+        *layers, last = self.blocks
+        for layer in layers:
+            tokens = layer(tokens)
+        tokens = self.ln_f(last(tokens, 0 if to_image else self.image_count))
+        image_out, bev_out = tokens[:, : -self.bev_count], tokens[:, -self.bev_count :]
+        return cells_of(image_out, self.image_tokens) if to_image else None, cells_of(bev_out, self.bev_tokens)
 
 
 class Trunk(nn.Module):
@@ -163,9 +168,12 @@ class Trunk(nn.Module):
         pooled_image = functional.adaptive_avg_pool2d(image, self.config.image_tokens)
         pooled_bev = self.lidar_channel_to_img[number](functional.adaptive_avg_pool2d(bev, self.config.bev_tokens))
         pooled_bev = pooled_bev.expand(len(image), -1, -1, -1)
-        to_image, to_bev = self.transformers[number](pooled_image, pooled_bev)
+        last = number + 1 == len(self.transformers)  # nobody looks at the image afterwards
+        to_image, to_bev = self.transformers[number](pooled_image, pooled_bev, to_image=not last)
         to_bev = self.img_channel_to_lidar[number](to_bev)
-        return image + resized(to_image, image.shape[-2:]), bev + resized(to_bev, bev.shape[-2:])
+        if to_image is not None:
+            image = image + resized(to_image, image.shape[-2:])
+        return image, bev + resized(to_bev, bev.shape[-2:])
 
     def _neck(self, bev: Float[Tensor, "b c f f"]) -> Float[Tensor, "b d s s"]:
         x = functional.relu_(self.c5_conv(bev))

@@ -39,27 +39,24 @@ class Muon(torch.optim.Optimizer):
         assert closure is None, "the loop has its own"
         for group in self.param_groups:
             taught = [p for p in group["params"] if p.grad is not None]
-            if group["weight_decay"]:
-                torch._foreach_mul_(taught, 1 - group["lr"] * group["weight_decay"])
-            along = orthogonalised(self._mean_gradients(taught, group["momentum"]))
-            for p, one in zip(taught, along, strict=True):
+            means = [self._mean_gradient(p, group["momentum"]) for p in taught]
+            for p, along in zip(taught, orthogonalised(means), strict=True):
+                if group["weight_decay"]:
+                    p.mul_(1 - group["lr"] * group["weight_decay"])
                 inputs_last = p.movedim(1, -1)
-                inputs_last.add_(one.view_as(inputs_last), alpha=-group["lr"] * _stretch(*one.shape))
+                inputs_last.add_(along.view_as(inputs_last), alpha=-group["lr"] * _stretch(*along.shape))
 
-    def _mean_gradients(self, taught: list[Tensor], momentum: float) -> list[Float[Tensor, "_ _"]]:
-        """Nesterov's: what the running means will be if the next gradients are like these."""
-        gradients = [p.grad for p in taught if p.grad is not None]
-        for p in taught:
-            if not self.state[p]:
-                self.state[p]["mean"] = torch.zeros_like(p)
-        means = [self.state[p]["mean"] for p in taught]
-        torch._foreach_lerp_(means, gradients, 1 - momentum)
-        return [_as_matrix(x) for x in torch._foreach_lerp(gradients, means, momentum)]
+    def _mean_gradient(self, p: Tensor, momentum: float) -> Float[Tensor, "rows columns"]:
+        """Nesterov's: what the running mean will be if the next gradient is like this one.
 
-
-def _as_matrix(weight: Float[Tensor, "rows *columns"]) -> Float[Tensor, "rows columns_"]:
-    """A row for each output; the columns of a convolution in the order in which channels-last memory has them."""
-    return weight.movedim(1, -1).flatten(1)
+        The columns of a convolution come in the order in which channels-last memory has them.
+        """
+        assert p.grad is not None and p.ndim >= 2
+        state = self.state[p]
+        if not state:
+            state["mean"] = torch.zeros_like(p)
+        state["mean"].lerp_(p.grad, 1 - momentum)
+        return p.grad.lerp(state["mean"], momentum).movedim(1, -1).flatten(1)
 
 
 def orthogonalised(matrices: list[Float[Tensor, "_ _"]]) -> list[Float[Tensor, "_ _"]]:
