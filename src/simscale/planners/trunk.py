@@ -121,8 +121,10 @@ class Fusion(nn.Module):
         for layer in layers:
             tokens = layer(tokens)
         tokens = self.ln_f(last(tokens, 0 if to_image else self.image_count))
-        image_out, bev_out = tokens[:, : -self.bev_count], tokens[:, -self.bev_count :]
-        return cells_of(image_out, self.image_tokens) if to_image else None, cells_of(bev_out, self.bev_tokens)
+        if not to_image:
+            return None, cells_of(tokens, self.bev_tokens)
+        image_out, bev_out = tokens.split([self.image_count, self.bev_count], dim=1)
+        return cells_of(image_out, self.image_tokens), cells_of(bev_out, self.bev_tokens)
 
 
 class Trunk(nn.Module):
