@@ -10,6 +10,7 @@ measured in the same run. Beside them the same picture by torch, vectorised over
 
     python benchmarks/splats.py
     NUMBA_CPU_NAME=haswell NUMBA_CPU_FEATURES= python benchmarks/splats.py --no-torch      # AVX2
+    python benchmarks/splats.py --stages
 """
 
 import json
@@ -22,12 +23,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import no_type_check
+from unittest.mock import patch
 
 import numpy as np
 import torch
 import tyro
 from numba import get_num_threads, njit, set_num_threads
 
+from simscale.splats import rasterise
 from simscale.splats.adam import Momenta, sparse_adam
 from simscale.splats.gaussians import Gaussians
 from simscale.splats.lanes import load, multiply_add, store
@@ -56,12 +59,19 @@ class Options:
     """Also the first image of a fresh process, without and with compiled kernels on disk."""
     small: bool = False
     """Leave out the million and the large images."""
+    stages: bool = False
+    """Only how long each kernel takes on one thread."""
 
 
 def main() -> None:
     options = tyro.cli(Options)
     unit = kernel_ms()
     result: dict[str, object] = {"threads": get_num_threads(), "kernel_ms": round(unit, 3)}
+    if options.stages:
+        for count in (200_000, 1_000_000):
+            result[f"{count} at 480x270, CPU ms"] = stages_ms(count, options.repeat)
+        print(json.dumps(result, indent=1))
+        return
     for count in (200_000,) if options.small else (200_000, 1_000_000):
         scene = street(count)
         for name, (width, height) in SIZES.items():
@@ -105,6 +115,35 @@ def measure(scene: Gaussians, view: View, repeat: int, unit: float) -> dict[str,
     for name, job in (("forward", forward), ("forward and backward", both)):
         result[name] = timed(job, len(view), repeat, unit)
     return result
+
+
+def stages_ms(count: int, repeat: int) -> dict[str, float]:
+    """Processor's least on one thread of each kernel, forward and backward, ms, means over the cameras."""
+    scene, view, memory = street(count), views(480, 270), Memory()
+    for value in scene.tensors().values():
+        value.requires_grad_()
+    names = ("cull", "project", "list_tiles", "blend", "blend_backward", "project_backward")
+    found: dict[str, list[float]] = {name: [] for name in names}
+
+    def clocked(name: str, kernel: Callable) -> Callable:
+        def call(*given: object) -> object:
+            begun = time.process_time()
+            made = kernel(*given)
+            found[name].append(1000 * (time.process_time() - begun))
+            return made
+
+        return call
+
+    kernels = {name: clocked(name, getattr(rasterise, name)) for name in names}
+    set_num_threads(1)
+    with patch.multiple(rasterise, **kernels):
+        for _ in range(repeat + 1):
+            for camera in range(len(view)):
+                for value in scene.tensors().values():
+                    value.grad = None
+                render(scene, view.at(camera), limits=LIMITS, sparse_grad=True, memory=memory).image.sum().backward()
+    each = {name: np.reshape(times, (-1, len(view)))[1:].min(axis=0).mean() for name, times in found.items()}
+    return {name: round(float(least), 2) for name, least in each.items()}
 
 
 def timed(job: Callable[[int], None], cameras: int, repeat: int, unit: float) -> dict[str, float]:

@@ -28,7 +28,7 @@ from simscale.splats.projection import (
     shape_of,
     spread_of,
 )
-from simscale.splats.records import CHUNK, EXTRAS, SPAN, WORDS
+from simscale.splats.records import EXTRAS, SPAN, WORDS
 from simscale.splats.sh_rows import pull_colour
 from simscale.splats.vectors import by_parts, cross, dot, into, quat_pull, rotation_of, row, weighted
 
@@ -319,34 +319,3 @@ def project_backward(seen, sums, raw, eye, rows, by_extra, by_centre, threads):
             for lane in range(LANES):
                 pose[entry] += poses[chunk, entry * LANES + lane]
     return pose
-
-
-@part
-@no_type_check
-def _add_share(gaussian, rows, dense, ticket):
-    """One thread's share of the rows of one array."""
-    each = rows.size // max(gaussian.size, 1)
-    while True:
-        first = take_ticket(ticket) * CHUNK
-        if first >= gaussian.size:
-            break
-        for i in range(first, min(first + CHUNK, gaussian.size)):
-            at, there = i * each, gaussian[i] * each
-            for k in range(each):
-                dense[there + k] += rows[at + k]
-
-
-@kernel
-@no_type_check
-def add_rows(gaussian, rows, dense, threads):
-    """Adds rows to those of a larger array.
-
-    Args:
-        gaussian: Which row each belongs to, none twice.
-        rows: Flat.
-        dense: Flat too.
-        threads: That share the work.
-    """
-    ticket = np.zeros(1, np.int64)
-    for _ in prange(threads):
-        _add_share(gaussian, rows, dense, ticket)

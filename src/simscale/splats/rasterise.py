@@ -16,7 +16,7 @@ from simscale.splats.cull import cull
 from simscale.splats.gaussians import Gaussians
 from simscale.splats.memory import Memory
 from simscale.splats.project import project
-from simscale.splats.project_backward import add_rows, project_backward
+from simscale.splats.project_backward import project_backward
 from simscale.splats.records import EXTRAS, TILE, WORDS, Eye, Raw, Seen, Tiles
 from simscale.splats.tiles import list_tiles
 from simscale.splats.view import Drawing, Limits, View, Visible
@@ -202,10 +202,10 @@ def _flat(pull: Tensor | None, camera: int) -> Float32[Array, " n"]:
 
 def _dense(parts: list[tuple[Array, Array]], shape: tuple[int, ...]) -> Tensor:
     """The sum of the cameras' rows, each with its Gaussian, as one array of all Gaussians."""
-    dense = np.zeros(shape, np.float32)  # pages of zeros until they are written
+    dense = torch.from_numpy(np.zeros(shape, np.float32))  # pages of zeros until they are written
     for gaussian, rows in parts:
-        add_rows(gaussian, rows.reshape(-1), dense.reshape(-1), get_num_threads())
-    return torch.from_numpy(dense)
+        dense.index_add_(0, torch.from_numpy(gaussian), torch.from_numpy(rows))
+    return dense
 
 
 def _sparse(parts: list[tuple[Array, Array]], shape: tuple[int, ...]) -> Tensor:

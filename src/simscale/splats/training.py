@@ -210,12 +210,13 @@ class Training:
             value.grad = torch.zeros_like(value)
         if not len(source):
             return
-        rows = visible.gaussian - len(self.world) - len(self.sky)
-        pairs = []
+        still = len(self.world) + len(self.sky)
+        mine = (visible.gaussian >= still).nonzero()[:, 0]
+        rows, pairs = visible.gaussian[mine] - still, []
         for name, value in placed.tensors().items():
             if name != "sh_rest":
                 slope = torch.zeros_like(value)
-                slope[rows[rows >= 0]] = slopes[name][rows >= 0]
+                slope[rows] = slopes[name][mine]
                 pairs.append((value, slope))
         torch.autograd.backward([value for value, _ in pairs], [slope for _, slope in pairs])
         counted = torch.zeros(len(self.agents), dtype=torch.bool, device=self.device)
